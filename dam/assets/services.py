@@ -1,0 +1,175 @@
+"""Every write of pictures: an upload becomes bytes, an asset and a job, or is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.postgres.search import SearchVector
+from django.db import connection, transaction
+from django.db.models import Value
+from django.utils import timezone
+
+from dam.assets.models import Asset, AssetVersion, Blob, Collection
+from dam.assets.naming import clean_filename, normalise, sort_key
+from dam.assets.selectors import assets_visible_to
+from dam.assets.storage import blob_store
+from dam.jobs.models import TaggingJob
+from dam.jobs.services import job_enqueue
+from pipeline.ports import StoredBlob
+from pipeline.preprocess import Header, Limits, read_header
+
+ROOT_COLLECTION = "Library"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What became of an upload: a new asset, or the one that holds the same bytes."""
+
+    asset: Asset
+    created: bool
+
+
+def upload_limits() -> Limits:
+    """The limits at the door, from the settings."""
+    return Limits(max_bytes=settings.MAX_UPLOAD_BYTES, max_pixels=settings.MAX_PIXELS)
+
+
+def root_collection() -> Collection:
+    """The root of the tree, made when it is first asked for."""
+    root = Collection.objects.filter(depth=1, name=ROOT_COLLECTION).first()
+    if root is not None:
+        return root
+    with transaction.atomic():
+        _advisory_lock(ROOT_COLLECTION)
+        root = Collection.objects.filter(depth=1, name=ROOT_COLLECTION).first()
+        return root if root is not None else Collection.add_root(name=ROOT_COLLECTION)
+
+
+def asset_create(
+    *,
+    stream: BinaryIO,
+    filename: str,
+    user: User,
+    collection: Collection | None = None,
+    bulk: bool = False,
+    request_id: str = "",
+) -> Upload:
+    """Catalogue the picture in ``stream`` (seekable, at its start) and issue its first job.
+
+    Bytes are stored before the one transaction that makes asset, version and job: a crash between
+    leaves at worst bytes that nothing names.
+
+    Raises:
+        RefusedPictureError: the header already says that this is no picture we take; nothing is kept.
+        DependencyDownError: the blob store does not answer; nothing is kept.
+    """
+    header = read_header(stream, limits=upload_limits())
+    stream.seek(0)
+    stored = blob_store().put(stream)
+    with transaction.atomic():
+        blob = _blob_hold(stored=stored, stream=stream, media_type=header.media_type)
+        existing = (
+            assets_visible_to(user).filter(current_version__blob=blob).order_by("id").first()
+        )
+        if existing is not None:
+            return Upload(asset=existing, created=False)
+        asset = _asset_insert(
+            blob=blob,
+            header=header,
+            filename=clean_filename(filename),
+            user=user,
+            collection=collection or root_collection(),
+        )
+        asset_request_tags(asset=asset, bulk=bulk, request_id=request_id)
+    return Upload(asset=asset, created=True)
+
+
+def _blob_hold(*, stored: StoredBlob, stream: BinaryIO, media_type: str) -> Blob:
+    """The row of these bytes, under a lock that uploads of the same bytes and the sweep share."""
+    blob_lock(stored.sha256)
+    if not blob_store().exists(stored.key):
+        # Swept between the put and the lock, as bytes that nothing named.
+        stream.seek(0)
+        blob_store().put(stream)
+    blob, _ = Blob.objects.get_or_create(
+        sha256=stored.sha256,
+        defaults={"size": stored.size, "media_type": media_type, "key": stored.key},
+    )
+    return blob
+
+
+def blob_lock(sha256: str) -> None:
+    """Hold the lock of a content until the transaction ends."""
+    _advisory_lock(f"blob {sha256}")
+
+
+def _advisory_lock(name: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
+def _asset_insert(
+    *, blob: Blob, header: Header, filename: str, user: User, collection: Collection
+) -> Asset:
+    taken_at = header.taken_at
+    if taken_at is not None and timezone.is_naive(taken_at):
+        # Cameras write local time without a zone; the digits are kept as they stand.
+        taken_at = taken_at.replace(tzinfo=timezone.get_default_timezone())
+    asset = Asset.objects.create(
+        collection=collection,
+        filename=filename,
+        sort_name=sort_key(filename),
+        width=header.width,
+        height=header.height,
+        size=blob.size,
+        media_type=header.media_type,
+        taken_at=taken_at,
+        camera=header.camera[:200],
+        uploaded_by=user,
+    )
+    version = AssetVersion.objects.create(
+        asset=asset, number=1, blob=blob, filename=filename, header=header.facts(), created_by=user
+    )
+    Asset.objects.filter(pk=asset.pk).update(
+        current_version=version, words=_words(asset.title, asset.description, filename)
+    )
+    asset.current_version = version
+    return asset
+
+
+def _words(*texts: str) -> SearchVector:
+    return SearchVector(Value(normalise(" ".join(texts))), config="simple")
+
+
+def asset_request_tags(
+    *,
+    asset: Asset,
+    purpose: TaggingJob.Purpose = TaggingJob.Purpose.LIVE,
+    bulk: bool = False,
+    model_label: str = "",
+    request_id: str = "",
+) -> TaggingJob:
+    """Issue a job of the next generation for the asset's current file, inside a transaction."""
+    with transaction.atomic():
+        held = Asset.objects.select_for_update(of=("self",)).get(pk=asset.pk)
+        version = AssetVersion.objects.select_related("blob").get(pk=held.current_version_id)
+        held.generation += 1
+        if purpose == TaggingJob.Purpose.LIVE and held.state == Asset.State.FAILED:
+            held.state, held.reason, held.detail = Asset.State.PENDING, "", ""
+        held.save(update_fields=["generation", "state", "reason", "detail", "updated_at"])
+        asset.generation, asset.state = held.generation, held.state
+        return job_enqueue(
+            asset_id=held.pk,
+            asset_version_id=version.pk,
+            generation=held.generation,
+            purpose=purpose,
+            bulk=bulk,
+            model_label=model_label,
+            blob_key=version.blob.key,
+            sha256=version.blob.sha256,
+            media_type=version.blob.media_type,
+            request_id=request_id,
+        )

@@ -1,0 +1,1 @@
+"""The embedded system: PostgreSQL and the production processes under one small supervisor."""

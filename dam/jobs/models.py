@@ -1,0 +1,76 @@
+"""The job table: the outbox of the catalogue and half of the ledger."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+
+class TaggingJob(models.Model):
+    """One request to tag one picture.
+
+    The row holds all that its message needs, so that the relay builds messages from this table alone.
+    """
+
+    class Purpose(models.TextChoices):
+        LIVE = "live"
+        CAMPAIGN = "campaign"
+        SHADOW = "shadow"
+        TRY = "try"
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        PUBLISHED = "published"
+        DONE = "done"
+        FAILED = "failed"
+
+    asset = models.ForeignKey("assets.Asset", null=True, on_delete=models.CASCADE, related_name="jobs")
+    asset_version = models.ForeignKey(
+        "assets.AssetVersion", null=True, on_delete=models.CASCADE, related_name="jobs"
+    )
+    generation = models.PositiveIntegerField(help_text="Grows per asset; an older answer changes nothing.")
+    purpose = models.CharField(max_length=10, choices=Purpose, default=Purpose.LIVE)
+    bulk = models.BooleanField(default=False, help_text="Nobody waits for it.")
+    model_label = models.CharField(max_length=64, blank=True)
+    blob_key = models.CharField(max_length=255)
+    sha256 = models.CharField(max_length=64)
+    media_type = models.CharField(max_length=64)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    attempts = models.PositiveIntegerField(default=0, help_text="Times it was published.")
+    reason = models.CharField(max_length=32, blank=True)
+    detail = models.CharField(max_length=500, blank=True)
+    answer = models.JSONField(null=True, help_text="Of a try only: it has no asset to hang it on.")
+    requested_by = models.ForeignKey(
+        "auth.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    published_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["asset", "generation"], name="job_generation_unique"),
+            models.CheckConstraint(
+                condition=Q(purpose="try") ^ Q(asset__isnull=False), name="job_has_an_asset_unless_try"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["queued", "published"]) ^ Q(closed_at__isnull=False),
+                name="job_closed_at_iff_closed",
+            ),
+        )
+        indexes = (
+            # What the relay asks for: people first, then in the order of arrival.
+            models.Index(fields=["bulk", "id"], condition=Q(state="queued"), name="job_queued"),
+            models.Index(fields=["published_at"], condition=Q(state="published"), name="job_published"),
+            models.Index(fields=["created_at"], condition=Q(purpose="try"), name="job_try"),
+        )
+
+    def __str__(self) -> str:
+        return f"job {self.pk} ({self.purpose}, {self.state})"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an answer is still awaited."""
+        return self.state in {self.State.QUEUED, self.State.PUBLISHED}

@@ -1,0 +1,14 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from dam.loops import results
+from dam.loops.process import configure_logging, stop_on_signals
+
+
+class Command(BaseCommand):
+    help = "Take answers from the broker into the catalogue until stopped."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        configure_logging()
+        results.run(stop_on_signals())

@@ -1,0 +1,41 @@
+"""What a loop needs to be a process: a clean stop and readable logs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+import structlog
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set; the loop then finishes what it holds."""
+    stop = threading.Event()
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+    return stop
+
+
+def configure_logging() -> None:
+    """Structured lines on stderr: JSON in containers, readable on a terminal (``VITRINE_LOG_FORMAT``)."""
+    json_lines = os.environ.get("VITRINE_LOG_FORMAT", "console") == "json"
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer()
+            if json_lines
+            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,189 @@
+"""The one settings module, driven by the environment; its defaults are the embedded system.
+
+=========================  =============================================================
+variable                   meaning (default)
+=========================  =============================================================
+VITRINE_HOME               where state lives (``var/`` of the checkout)
+DATABASE_URL               PostgreSQL (the embedded server of VITRINE_HOME)
+VITRINE_QUEUE_URL          broker of the tagging queues (DATABASE_URL)
+VITRINE_BLOB_URL           blob store (``VITRINE_HOME/blobs``)
+VITRINE_MODEL_NAME         name of the served model (``tagger``)
+VITRINE_SECRET_KEY         signing key (a generated file in VITRINE_HOME)
+VITRINE_ALLOWED_HOSTS      comma-separated host names (the loopback names)
+VITRINE_TRUSTED_ORIGINS    comma-separated origins behind a proxy (none)
+VITRINE_HTTPS              1: cookies only over https (0)
+VITRINE_MAX_UPLOAD_BYTES   size limit of one file (200 MB)
+VITRINE_MAX_PIXELS         limit of width × height by header (200 million)
+VITRINE_LOG_FORMAT         ``console`` or ``json`` (console)
+=========================  =============================================================
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict
+
+from dam.embedded.state import database_url
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VITRINE_HOME = Path(os.environ.get("VITRINE_HOME") or BASE_DIR / "var").resolve()
+
+
+def _flag(name: str) -> bool:
+    return os.environ.get(name, "").lower() in {"1", "true", "yes", "on"}
+
+
+def _names(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+
+
+def _secret_key() -> str:
+    """The key from the environment, or one made once and kept where only the owner can read it."""
+    if key := os.environ.get("VITRINE_SECRET_KEY"):
+        return key
+    path = VITRINE_HOME / "secret_key"
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        VITRINE_HOME.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"secret_key.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(50))
+        try:
+            # Unlike a rename, a link fails when another process was first: all read the same key.
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+        return path.read_text()
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Django's form of a libpq address; what Django has no word for goes to psycopg as it is."""
+    parts: dict[str, Any] = dict(conninfo_to_dict(url))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.pop("dbname", "vitrine"),
+        "USER": parts.pop("user", ""),
+        "PASSWORD": parts.pop("password", ""),
+        "HOST": parts.pop("host", ""),
+        "PORT": parts.pop("port", ""),
+        "OPTIONS": parts,
+        "CONN_MAX_AGE": 300,
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+SECRET_KEY = _secret_key()
+DEBUG = _flag("VITRINE_DEBUG")
+ALLOWED_HOSTS = _names("VITRINE_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
+CSRF_TRUSTED_ORIGINS = _names("VITRINE_TRUSTED_ORIGINS")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _flag("VITRINE_HTTPS")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _flag("VITRINE_HTTPS") else None
+
+DATABASE_URL = os.environ.get("DATABASE_URL") or database_url(VITRINE_HOME)
+DATABASES = {"default": _database(DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+QUEUE_URL = os.environ.get("VITRINE_QUEUE_URL") or DATABASE_URL
+BLOB_URL = os.environ.get("VITRINE_BLOB_URL") or str(VITRINE_HOME / "blobs")
+MODEL_NAME = os.environ.get("VITRINE_MODEL_NAME") or "tagger"
+MAX_UPLOAD_BYTES = int(os.environ.get("VITRINE_MAX_UPLOAD_BYTES") or 200_000_000)
+MAX_PIXELS = int(os.environ.get("VITRINE_MAX_PIXELS") or 200_000_000)
+
+INSTALLED_APPS = [
+    "dam.jobs",
+    "dam.assets",
+    "dam.tagging",
+    "dam.search",
+    "dam.api",
+    "dam.library",
+    "dam.loops",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django_htmx",
+    "treebeard",
+    "rest_framework",
+    "knox",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "dam.urls"
+WSGI_APPLICATION = "dam.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "library"
+LOGOUT_REDIRECT_URL = "sign-in"
+
+LANGUAGE_CODE = "en"
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "static/"
+# Served from where the packages keep them: nothing to collect before a start.
+WHITENOISE_USE_FINDERS = True
+
+# A file above 2.5 MB is spooled to the disk while it arrives; its limit is enforced as it streams in.
+FILE_UPLOAD_TEMP_DIR = os.environ.get("VITRINE_UPLOAD_TEMP_DIR") or None
+DATA_UPLOAD_MAX_NUMBER_FILES = 1
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "knox.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+}
+# Tokens are kept hashed, end only when they are revoked, and are sent as RFC 6750 says.
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Vitrine",
+    "DESCRIPTION": "Pictures, the tags they were given, and what became of every upload.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}

@@ -1,0 +1,25 @@
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from dam.tagging.services import claims_derive_all
+from dam.tagging.vocabulary import vocabulary_read, vocabulary_register
+
+
+class Command(BaseCommand):
+    help = "Tell the catalogue of a model's vocabulary. Running it again changes nothing."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("path", type=Path, help="folder of an exported model version")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        path = options["path"] / "assets.extra" / "vocabulary.json"
+        try:
+            file = vocabulary_read(path)
+            new = vocabulary_register(entries=file.tags)
+        except (OSError, ValueError) as error:
+            raise CommandError(f"{path}: {error}") from error
+        if new:
+            claims_derive_all()
+        self.stdout.write(f"vocabulary {file.vocabulary_id}: {len(file.tags)} tags, {new} new")

@@ -1,0 +1,149 @@
+"""Vocabulary, what models answered, what people said, and what follows from both."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import Q
+from pgvector.django import HalfVectorField
+
+EMBEDDING_DIMENSIONS = 320
+
+
+class Tag(models.Model):
+    """An entry of the vocabulary."""
+
+    class Kind(models.TextChoices):
+        LEAF = "leaf"
+        ANCESTOR = "ancestor"
+        OWN = "own"
+        UNNAMED = "unnamed", "label of a model whose vocabulary is not registered"
+
+    # 32 bits, because assets keep arrays of these ids.
+    id = models.AutoField(primary_key=True)
+    slug = models.SlugField(max_length=100, unique=True)
+    name = models.CharField(max_length=100)
+    names = models.JSONField(default=dict, blank=True, help_text="Language code → name.")
+    synonyms = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    parents = models.ManyToManyField("self", symmetrical=False, related_name="children", blank=True)
+    ancestor_ids = ArrayField(
+        models.IntegerField(), default=list, editable=False, help_text="All above it; kept by services."
+    )
+    lookup = ArrayField(
+        models.CharField(max_length=100), default=list, editable=False, help_text="Normalised names."
+    )
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.OWN)
+    threshold = models.FloatField(default=0.5)
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(threshold__gte=0) & Q(threshold__lte=1), name="tag_threshold_is_a_probability"
+            ),
+        )
+        indexes = (GinIndex(fields=["lookup"], name="tag_lookup"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ModelVersion(models.Model):
+    """A version of a model that answered or may answer."""
+
+    name = models.CharField(max_length=100)
+    version = models.PositiveBigIntegerField()
+    alias = models.CharField(max_length=64, blank=True)
+    preprocess_id = models.CharField(max_length=128)
+    vocabulary_id = models.CharField(max_length=128)
+    embedding_id = models.CharField(max_length=128)
+    metrics = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["name", "version"], name="modelversion_unique"),)
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.version}"
+
+
+class Prediction(models.Model):
+    """The raw answer of a model version for an asset version. A fact: never edited."""
+
+    asset = models.ForeignKey("assets.Asset", on_delete=models.CASCADE, related_name="predictions")
+    asset_version = models.ForeignKey(
+        "assets.AssetVersion", on_delete=models.CASCADE, related_name="predictions"
+    )
+    model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="predictions")
+    generation = models.PositiveIntegerField()
+    purpose = models.CharField(max_length=10)
+    tag_ids = ArrayField(models.IntegerField(), help_text="Labels above the worker's floor, best first.")
+    scores = ArrayField(models.FloatField(), help_text="Their probabilities, in the same order.")
+    embedding = HalfVectorField(dimensions=EMBEDDING_DIMENSIONS, null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["asset_version", "model_version", "generation"], name="prediction_unique"
+            ),
+        )
+        indexes = (models.Index(fields=["asset", "-generation"], name="prediction_newest"),)
+
+    def __str__(self) -> str:
+        return f"prediction of generation {self.generation} for asset {self.asset_id}"
+
+
+class Decision(models.Model):
+    """What a person said about a tag of an asset. Never changed by a machine."""
+
+    class Verdict(models.TextChoices):
+        ACCEPTED = "accepted"
+        REJECTED = "rejected"
+        ADDED = "added"
+
+    asset = models.ForeignKey("assets.Asset", on_delete=models.CASCADE, related_name="decisions")
+    tag = models.ForeignKey(Tag, on_delete=models.PROTECT, related_name="decisions")
+    verdict = models.CharField(max_length=10, choices=Verdict)
+    decided_by = models.ForeignKey("auth.User", null=True, on_delete=models.SET_NULL, related_name="+")
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["asset", "tag"], name="decision_unique"),)
+
+    def __str__(self) -> str:
+        return f"{self.tag} {self.verdict} for asset {self.asset_id}"
+
+
+class Claim(models.Model):
+    """What people see of a tag on an asset: derived, with its provenance. Never edited by hand."""
+
+    class State(models.TextChoices):
+        SUGGESTED = "suggested"
+        ACCEPTED = "accepted"
+        REJECTED = "rejected"
+
+    class Source(models.TextChoices):
+        MODEL = "model"
+        PERSON = "person"
+
+    asset = models.ForeignKey("assets.Asset", on_delete=models.CASCADE, related_name="claims")
+    tag = models.ForeignKey(Tag, on_delete=models.PROTECT, related_name="claims")
+    state = models.CharField(max_length=10, choices=State)
+    source = models.CharField(max_length=10, choices=Source)
+    score = models.FloatField(null=True, help_text="The model's probability, if it gave one.")
+    threshold = models.FloatField(null=True, help_text="In force when the claim was derived.")
+    model_version = models.ForeignKey(
+        ModelVersion, null=True, on_delete=models.PROTECT, related_name="claims"
+    )
+    decided_by = models.ForeignKey("auth.User", null=True, on_delete=models.SET_NULL, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["asset", "tag"], name="claim_unique"),)
+        indexes = (models.Index(fields=["tag", "state"], name="claim_by_tag"),)
+
+    def __str__(self) -> str:
+        return f"{self.tag} {self.state} for asset {self.asset_id}"

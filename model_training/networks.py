@@ -1,0 +1,190 @@
+"""EfficientNet-Lite2 in Keras, and batch norm folded into its convolutions.
+
+The architecture is the one of Google's EfficientNet-Lite release (Apache-2.0): EfficientNet (Tan and
+Le, 2019, arXiv:1905.11946) without squeeze-and-excitation, with ReLU6 for swish, and with stem and
+head left unscaled. TensorFlow's ``SAME`` padding pads more at the bottom and right, and the weights
+were trained with it: symmetric padding costs accuracy silently.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_training.weights import State
+
+SIZE = 260
+FEATURES = 1280
+CLASSES = 1000
+INPUT_MEAN = 127.0
+INPUT_SCALE = 128.0
+EPSILON = 1e-3
+
+_WIDTH = 1.1
+_DEPTH = 1.2
+_STEM = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    kernel: int
+    stride: int
+    expand: int
+    filters: int
+    repeats: int
+
+
+# Unscaled, as in EfficientNet-B0.
+_STAGES = (
+    _Stage(3, 1, 1, 16, 1),
+    _Stage(3, 2, 6, 24, 2),
+    _Stage(5, 2, 6, 40, 2),
+    _Stage(3, 2, 6, 80, 3),
+    _Stage(5, 1, 6, 112, 3),
+    _Stage(5, 2, 6, 192, 4),
+    _Stage(3, 1, 6, 320, 1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One inverted bottleneck, as built. ``torch_name`` is its prefix in the PyTorch state."""
+
+    name: str
+    torch_name: str
+    kernel: int
+    stride: int
+    expand: int
+    filters_in: int
+    filters: int
+
+    @property
+    def skip(self) -> bool:
+        """Whether the input is added to the output."""
+        return self.stride == 1 and self.filters_in == self.filters
+
+
+def _scaled_filters(filters: int) -> int:
+    """Channels times the width factor, to the nearest multiple of 8 that loses at most a tenth."""
+    wanted = filters * _WIDTH
+    rounded = max(8, int(wanted + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * wanted else rounded
+
+
+def blocks() -> Iterator[Block]:
+    """The bottlenecks in order. The first and the last stage are not repeated more often than in B0."""
+    index, filters_in = 0, _STEM
+    for position, stage in enumerate(_STAGES):
+        edge = position in {0, len(_STAGES) - 1}
+        repeats = stage.repeats if edge else math.ceil(stage.repeats * _DEPTH)
+        filters = _scaled_filters(stage.filters)
+        for repeat in range(repeats):
+            stride = stage.stride if repeat == 0 else 1
+            yield Block(
+                f"block{index}", f"_blocks.{index}", stage.kernel, stride, stage.expand, filters_in, filters
+            )
+            index, filters_in = index + 1, filters
+
+
+def efficientnet_lite2(*, batch_norm: bool = True) -> Any:
+    """The network without weights.
+
+    Args:
+        batch_norm: False builds the folded form: convolutions with a bias and no batch norm.
+
+    Returns:
+        A ``keras.Model``: float32 RGB ``[N, 260, 260, 3]`` in 0…255 → (features ``[N, 1280]``, logits ``[N, 1000]``).
+    """
+    from keras import Input, Model, layers  # noqa: PLC0415 - importing Keras takes seconds
+
+    def convolution(x: Any, name: str, filters: int, kernel: int, stride: int) -> Any:
+        layer = layers.Conv2D(
+            filters, kernel, strides=stride, padding="same", use_bias=not batch_norm, name=name
+        )
+        return normalised(layer(x), name)
+
+    def depthwise(x: Any, name: str, kernel: int, stride: int) -> Any:
+        layer = layers.DepthwiseConv2D(
+            kernel, strides=stride, padding="same", use_bias=not batch_norm, name=name
+        )
+        return normalised(layer(x), name)
+
+    def normalised(x: Any, name: str) -> Any:
+        return layers.BatchNormalization(epsilon=EPSILON, name=f"{name}_bn")(x) if batch_norm else x
+
+    def relu6(x: Any) -> Any:
+        return layers.ReLU(max_value=6.0)(x)
+
+    images = Input((SIZE, SIZE, 3), name="images")
+    x = layers.Rescaling(1 / INPUT_SCALE, offset=-INPUT_MEAN / INPUT_SCALE, name="normalise")(images)
+    x = relu6(convolution(x, "stem", _STEM, 3, 2))
+    for block in blocks():
+        y = x
+        if block.expand != 1:
+            y = relu6(convolution(y, f"{block.name}_expand", block.filters_in * block.expand, 1, 1))
+        y = relu6(depthwise(y, f"{block.name}_depthwise", block.kernel, block.stride))
+        y = convolution(y, f"{block.name}_project", block.filters, 1, 1)
+        x = layers.Add(name=f"{block.name}_skip")([x, y]) if block.skip else y
+    x = relu6(convolution(x, "head", FEATURES, 1, 1))
+    features = layers.GlobalAveragePooling2D(name="features")(x)
+    logits = layers.Dense(CLASSES, name="logits")(features)
+    return Model(images, [features, logits], name="efficientnet_lite2")
+
+
+def _torch_names() -> Iterator[tuple[str, str, str]]:
+    """(our layer, PyTorch convolution, PyTorch batch norm) of every convolution."""
+    yield "stem", "_conv_stem", "_bn0"
+    for block in blocks():
+        if block.expand != 1:
+            yield f"{block.name}_expand", f"{block.torch_name}._expand_conv", f"{block.torch_name}._bn0"
+        yield f"{block.name}_depthwise", f"{block.torch_name}._depthwise_conv", f"{block.torch_name}._bn1"
+        yield f"{block.name}_project", f"{block.torch_name}._project_conv", f"{block.torch_name}._bn2"
+    yield "head", "_conv_head", "_bn1"
+
+
+def _kernel(state: State, layer: str, torch_name: str) -> NDArray[np.float32]:
+    """PyTorch's ``[O, I, H, W]`` as Keras wants it: ``[H, W, I, O]``, depthwise ``[H, W, C, 1]``."""
+    weight = state[f"{torch_name}.weight"]
+    return weight.transpose((2, 3, 0, 1) if layer.endswith("_depthwise") else (2, 3, 1, 0))
+
+
+def load_state(model: Any, state: State) -> None:
+    """Set the weights of the network with batch norm from a PyTorch state."""
+    for layer, conv, norm in _torch_names():
+        model.get_layer(layer).set_weights([_kernel(state, layer, conv)])
+        model.get_layer(f"{layer}_bn").set_weights(
+            [state[f"{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")]
+        )
+    model.get_layer("logits").set_weights([state["_fc.weight"].T, state["_fc.bias"]])
+
+
+def folded(model: Any) -> Any:
+    """The same function without batch norm: each one is a scale and a shift of the convolution before it.
+
+    With γ, β, μ, σ² of the batch norm: kernel' = kernel · γ / √(σ² + ε), bias' = β - μ · γ / √(σ² + ε).
+    Computed in double precision; the logits move by about 1e-6.
+
+    Args:
+        model: What :func:`efficientnet_lite2` built with batch norm, weights set.
+
+    Returns:
+        A new ``keras.Model`` with the inputs and outputs of the old one.
+    """
+    bare = efficientnet_lite2(batch_norm=False)
+    for layer, _, _ in _torch_names():
+        (kernel,) = model.get_layer(layer).get_weights()
+        gamma, beta, mean, variance = (
+            w.astype(np.float64) for w in model.get_layer(f"{layer}_bn").get_weights()
+        )
+        scale = gamma / np.sqrt(variance + EPSILON)
+        per_output = scale[:, None] if layer.endswith("_depthwise") else scale
+        bare.get_layer(layer).set_weights(
+            [(kernel * per_output).astype(np.float32), (beta - mean * scale).astype(np.float32)]
+        )
+    bare.get_layer("logits").set_weights(model.get_layer("logits").get_weights())
+    return bare

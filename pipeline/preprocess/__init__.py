@@ -1,0 +1,61 @@
+"""The only code that turns bytes into pixels; training and serving both call it.
+
+Reading headers needs Pillow alone. What decodes needs OpenCV too and is loaded at its first use, so
+that the catalogue's web process, which has no OpenCV, can ask for :func:`read_header` here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from pipeline.preprocess.errors import (
+    BadPictureError,
+    RefusalReason,
+    RefusedPictureError,
+    UnsupportedSpecError,
+)
+from pipeline.preprocess.exif import CameraFacts
+from pipeline.preprocess.formats import PictureFormat
+from pipeline.preprocess.header import DEFAULT_LIMITS, Header, Limits, read_header
+
+if TYPE_CHECKING:
+    from pipeline.preprocess.encode import EncodedRendition, Renditions, renditions
+    from pipeline.preprocess.pixels import PREVIEW_SIDE, PreparedPicture, check_supported, prepare
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "PREVIEW_SIDE",
+    "BadPictureError",
+    "CameraFacts",
+    "EncodedRendition",
+    "Header",
+    "Limits",
+    "PictureFormat",
+    "PreparedPicture",
+    "RefusalReason",
+    "RefusedPictureError",
+    "Renditions",
+    "UnsupportedSpecError",
+    "check_supported",
+    "prepare",
+    "read_header",
+    "renditions",
+]
+
+_NEEDS_OPENCV = {
+    "PREVIEW_SIDE": "pixels",
+    "PreparedPicture": "pixels",
+    "check_supported": "pixels",
+    "prepare": "pixels",
+    "EncodedRendition": "encode",
+    "Renditions": "encode",
+    "renditions": "encode",
+}
+
+
+def __getattr__(name: str) -> Any:
+    room = _NEEDS_OPENCV.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{room}"), name)

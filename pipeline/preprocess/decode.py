@@ -1,0 +1,183 @@
+"""Bytes to pixels, once, by the decoder that is right for the format.
+
+OpenCV decodes JPEG (at a reduced libjpeg scale), PNG and WebP. Pillow decodes what OpenCV 5.0 gets
+wrong or not at all, measured: CMYK JPEG (ignores the profile), grey PNG with a transparent value,
+TIFF (loses alpha, Lab, tiles), GIF, BMP, AVIF of 10 bits and HEIC.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.messages import FailureReason
+from pipeline.preprocess.colour import lab_to_srgb, on_white, transform_to_srgb
+from pipeline.preprocess.errors import BadPictureError
+from pipeline.preprocess.formats import PictureFormat
+from pipeline.preprocess.header import Header
+
+# What hostile pictures make OpenCV say is told by the result; on stderr it would only fill disks.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+_REDUCED = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+
+# libjpeg visits the whole picture again for every scan of a progressive file; no encoder writes more
+# than some twenty, and a few megabytes of empty scans would keep a core busy for an hour.
+_MOST_SCANS = 100
+_SOS, _EOI = 0xDA, 0xD9
+_AFTER_ENTROPY_DATA = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Upright-as-stored pixels: uint8 RGB ``[H, W, 3]`` on white, and what is still to be done to them."""
+
+    pixels: NDArray[np.uint8]
+    orientation: int
+    profile: bytes
+    """ICC profile that the pixels are still in; empty: sRGB."""
+
+
+def decode(data: bytes, image: Image.Image, header: Header, scale: int) -> Decoded:
+    """Decode a picture whose header was read, at 1/``scale`` (1, 2, 4 or 8) where that is cheaper.
+
+    Raises:
+        BadPictureError: the pixels cannot be had.
+    """
+    profile = image.info.get("icc_profile") or b""
+    try:
+        if image.info.get("progressive"):
+            _refuse_scan_bomb(data)
+        if _opencv_is_right(image, header):
+            pixels = _decode_with_opencv(data, header, scale)
+        else:
+            pixels, profile = _decode_with_pillow(image, header, scale, profile)
+    except BadPictureError:
+        raise
+    except MemoryError as error:
+        raise BadPictureError(FailureReason.TOO_LARGE, "Decoding needs more memory than there is.") from error
+    except Exception as error:
+        # Decoders meet hostile input here and raise whatever they like, cv2.error to SyntaxError.
+        raise _corrupt(header) from error
+    # Pillow turns a TIFF upright while it loads it.
+    orientation = 1 if header.format is PictureFormat.TIFF else header.camera.orientation
+    _check_size(pixels, header, upright=orientation < 5)
+    return Decoded(pixels, orientation, profile)
+
+
+def _corrupt(header: Header) -> BadPictureError:
+    return BadPictureError(
+        FailureReason.CORRUPT,
+        f"The {header.format.name} is damaged or cut off: its pixels cannot be decoded.",
+    )
+
+
+def _check_size(pixels: NDArray[np.uint8], header: Header, *, upright: bool) -> None:
+    """The limits were checked against the header, so a decoder that found another picture is not believed."""
+    height, width = pixels.shape[:2]
+    said_width, said_height = (header.width, header.height) if upright else (header.height, header.width)
+    if any(-(-said_width // s) == width and -(-said_height // s) == height for s in _REDUCED):
+        return
+    raise BadPictureError(FailureReason.CORRUPT, "The header and the pixels disagree about the size.")
+
+
+def _opencv_is_right(image: Image.Image, header: Header) -> bool:
+    match header.format:
+        case PictureFormat.JPEG:
+            return image.mode in {"L", "RGB"}
+        case PictureFormat.PNG:
+            return image.mode in {"RGB", "RGBA", "LA", "P"} or "transparency" not in image.info
+        case PictureFormat.WEBP:
+            return True
+        case _:
+            return False
+
+
+def _decode_with_opencv(data: bytes, header: Header, scale: int) -> NDArray[np.uint8]:
+    buffer = np.frombuffer(data, dtype=np.uint8)
+    if header.format is PictureFormat.JPEG:
+        decoded = cv2.imdecode(buffer, _REDUCED[scale] | cv2.IMREAD_IGNORE_ORIENTATION)
+    else:
+        decoded = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    if decoded is None:
+        raise _corrupt(header)
+    return _rgb8(decoded)
+
+
+def _rgb8(decoded: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """OpenCV's grey, BGR or BGRA of 8 or 16 bits as uint8 RGB on white."""
+    eight = np.asarray(cv2.convertScaleAbs(decoded, alpha=1 / 257) if decoded.dtype == np.uint16 else decoded)
+    if eight.ndim == 2:
+        return np.asarray(cv2.cvtColor(eight, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+    bgr = on_white(eight) if eight.shape[2] == 4 else eight
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _refuse_scan_bomb(data: bytes) -> None:
+    """Walk the markers of a JPEG (ITU-T T.81, annex B) and count its scans, without decoding any."""
+    scans, position = 0, 2
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker == _EOI:
+            return
+        if marker == 0xFF:  # fill bytes may stand before any marker
+            position += 1
+            continue
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker != _SOS:
+            continue
+        scans += 1
+        if scans > _MOST_SCANS:
+            raise BadPictureError(
+                FailureReason.UNSUPPORTED, "The JPEG has more scans than any encoder writes."
+            )
+        after = _AFTER_ENTROPY_DATA.search(data, position)
+        if after is None:
+            return
+        position = after.start()
+
+
+def _decode_with_pillow(
+    image: Image.Image, header: Header, scale: int, profile: bytes
+) -> tuple[NDArray[np.uint8], bytes]:
+    """The pixels and the profile that they are still in."""
+    if header.format is PictureFormat.JPEG and scale > 1:
+        width, height = image.size
+        image.draft(image.mode, (width // scale, height // scale))
+    image.load()
+    match image.mode:
+        case "RGB":
+            return np.array(image), profile
+        case "1" | "L" | "P" | "PA" | "LA" | "La" | "RGBA" | "RGBa" | "YCbCr" | "HSV":
+            return _composited(image), profile
+        case "I;16" | "I;16L" | "I;16B" | "I;16N":
+            return _rgb8(np.asarray(image).astype(np.uint16)), profile
+        case "I":
+            return _rgb8(np.clip(np.asarray(image), 0, 65535).astype(np.uint16)), profile
+        case "CMYK":
+            transform = transform_to_srgb(profile)
+            if transform is not None and transform.input_mode == "CMYK":
+                return np.array(transform.apply(image)), b""
+            return np.array(image.convert("RGB")), b""
+        case "LAB":
+            return np.array(lab_to_srgb().apply(image)), b""
+    raise BadPictureError(
+        FailureReason.UNSUPPORTED,
+        f"{header.format.name} pictures with pixels of type {image.mode} are not supported.",
+    )
+
+
+def _composited(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode in {"PA", "LA", "La", "RGBA", "RGBa"} or "transparency" in image.info:
+        return on_white(np.array(image.convert("RGBA")))
+    return np.array(image.convert("RGB"))

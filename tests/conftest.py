@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ["tests.plugins.postgres"]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(postgres: str, django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """pytest-django asks for this before it makes its database: the server has to run by then."""

@@ -12,7 +12,7 @@ from django.db.models import Q
 from treebeard.mp_tree import MP_Node
 
 
-class Collection(MP_Node):
+class Collection(MP_Node):  # type: ignore[misc]  # treebeard has no types
     """A place in the tree of the library; each asset lives in exactly one, which decides who may see it."""
 
     name = models.CharField(max_length=200)

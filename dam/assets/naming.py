@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 
 MAX_NAME = 255
 _NOT_WORDS = re.compile(r"[\W_]+")
+# Control characters, halves of surrogate pairs, line and paragraph separators.
+_UNSEEN = {"Cc", "Cs", "Zl", "Zp"}
 _DIGITS = re.compile(r"\d+")
 
 
@@ -19,7 +21,7 @@ def clean_filename(name: str) -> str:
     """
     text = unicodedata.normalize("NFC", name.replace("\\", "/"))
     text = PurePosixPath(text).name
-    text = "".join(char for char in text if unicodedata.category(char) not in {"Cc", "Cs", "Zl", "Zp"}).strip()
+    text = "".join(char for char in text if unicodedata.category(char) not in _UNSEEN).strip()
     if text in {"", ".", ".."}:
         return "unnamed"
     if len(text) <= MAX_NAME:
@@ -31,7 +33,7 @@ def clean_filename(name: str) -> str:
 
 
 def normalise(text: str) -> str:
-    """Lower-case words without accents, one blank between them: ``"Crème_Brûlée-2.JPG"`` → ``"creme brulee 2 jpg"``."""
+    """Lower-case words without accents: ``"Crème_Brûlée-2.JPG"`` → ``"creme brulee 2 jpg"``."""
     bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return _NOT_WORDS.sub(" ", bare.casefold()).strip()
 

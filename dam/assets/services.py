@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -39,16 +39,18 @@ def upload_limits() -> Limits:
 
 def root_collection() -> Collection:
     """The root of the tree, made when it is first asked for."""
-    root = Collection.objects.filter(depth=1, name=ROOT_COLLECTION).first()
+    root: Collection | None = Collection.objects.filter(depth=1, name=ROOT_COLLECTION).first()
     if root is not None:
         return root
     with transaction.atomic():
         _advisory_lock(ROOT_COLLECTION)
         root = Collection.objects.filter(depth=1, name=ROOT_COLLECTION).first()
-        return root if root is not None else Collection.add_root(name=ROOT_COLLECTION)
+        if root is None:
+            root = Collection.objects.add_root(create_kwargs={"name": ROOT_COLLECTION})
+        return root
 
 
-def asset_create(
+def asset_create(  # noqa: PLR0913  # an upload has that many facts
     *,
     stream: BinaryIO,
     filename: str,
@@ -71,9 +73,7 @@ def asset_create(
     stored = blob_store().put(stream)
     with transaction.atomic():
         blob = _blob_hold(stored=stored, stream=stream, media_type=header.media_type)
-        existing = (
-            assets_visible_to(user).filter(current_version__blob=blob).order_by("id").first()
-        )
+        existing = assets_visible_to(user).filter(current_version__blob=blob).order_by("id").first()
         if existing is not None:
             return Upload(asset=existing, created=False)
         asset = _asset_insert(
@@ -111,9 +111,7 @@ def _advisory_lock(name: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
-def _asset_insert(
-    *, blob: Blob, header: Header, filename: str, user: User, collection: Collection
-) -> Asset:
+def _asset_insert(*, blob: Blob, header: Header, filename: str, user: User, collection: Collection) -> Asset:
     taken_at = header.taken_at
     if taken_at is not None and timezone.is_naive(taken_at):
         # Cameras write local time without a zone; the digits are kept as they stand.
@@ -127,17 +125,35 @@ def _asset_insert(
         size=blob.size,
         media_type=header.media_type,
         taken_at=taken_at,
-        camera=header.camera[:200],
+        camera=_camera_name(header),
         uploaded_by=user,
     )
     version = AssetVersion.objects.create(
-        asset=asset, number=1, blob=blob, filename=filename, header=header.facts(), created_by=user
+        asset=asset, number=1, blob=blob, filename=filename, header=_facts(header), created_by=user
     )
     Asset.objects.filter(pk=asset.pk).update(
         current_version=version, words=_words(asset.title, asset.description, filename)
     )
     asset.current_version = version
     return asset
+
+
+def _camera_name(header: Header) -> str:
+    """Make and model as one name: makers like to repeat themselves in the model ("Canon", "Canon EOS 5D")."""
+    make, model = header.camera.make, header.camera.model
+    return model if model.casefold().startswith(make.casefold()) else f"{make} {model}".strip()
+
+
+def _facts(header: Header) -> dict[str, Any]:
+    return {
+        "format": header.format.name,
+        "has_alpha": header.has_alpha,
+        "animated": header.animated,
+        "has_profile": header.has_profile,
+        "orientation": header.camera.orientation,
+        "latitude": header.camera.latitude,
+        "longitude": header.camera.longitude,
+    }
 
 
 def _words(*texts: str) -> SearchVector:
@@ -155,7 +171,7 @@ def asset_request_tags(
     """Issue a job of the next generation for the asset's current file, inside a transaction."""
     with transaction.atomic():
         held = Asset.objects.select_for_update(of=("self",)).get(pk=asset.pk)
-        version = AssetVersion.objects.select_related("blob").get(pk=held.current_version_id)
+        version = AssetVersion.objects.select_related("blob").get(current_of=held)
         held.generation += 1
         if purpose == TaggingJob.Purpose.LIVE and held.state == Asset.State.FAILED:
             held.state, held.reason, held.detail = Asset.State.PENDING, "", ""

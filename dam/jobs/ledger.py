@@ -72,7 +72,8 @@ def ledger() -> Ledger:
         pending=assets.get("pending", 0),
         failed=assets.get("failed", 0),
         failed_by_reason=sums["reasons"] or {},
-        jobs={state: jobs.get(state, 0) for state in TaggingJob.State.values} | {"issued": sum(jobs.values())},
+        jobs={state: jobs.get(state, 0) for state in TaggingJob.State.values}
+        | {"issued": sum(jobs.values())},
         forgotten=sums["forgotten"],
         unproven=sums["unproven"],
     )

@@ -67,7 +67,7 @@ def record_batch(consumer: Consumer, batch: list[Delivery]) -> None:
             except (OperationalError, InterfaceError):
                 raise
             except (ValueError, DatabaseError) as error:
-                log.error("answer not recorded", queue=delivery.queue, error=str(error)[:500])
+                log.exception("answer not recorded", queue=delivery.queue)
                 refused.append((delivery, str(error)[:500]))
                 continue
             outcomes[str(recorded)] += 1

@@ -47,22 +47,22 @@ def result_record(*, result: TagResult, words: Vocabulary) -> Recorded:
     with job_open_for_answer(job_id=result.job_id, generation=result.generation) as job:
         if job is None:
             return Recorded.IGNORED
-        if job.purpose == TaggingJob.Purpose.TRY:
+        if job.asset_id is None or job.asset_version is None:
             return _try_answer(job, result, words)
         asset = Asset.objects.select_for_update().get(pk=job.asset_id)
-        if _newer_job_exists(job):
+        if _newer_job_exists(job, asset):
             job_close(job=job, reason="superseded")
             return Recorded.SUPERSEDED
         if result.outcome is Outcome.FAILED:
             return _record_failure(job, asset, result)
-        return _record_answer(job, asset, result, words)
+        return _record_answer(job, asset, job.asset_version, result, words)
 
 
-def _newer_job_exists(job: TaggingJob) -> bool:
+def _newer_job_exists(job: TaggingJob, asset: Asset) -> bool:
     return (
         job.purpose in LIVE_PURPOSES
         and TaggingJob.objects.filter(
-            asset_id=job.asset_id, generation__gt=job.generation, purpose__in=LIVE_PURPOSES
+            asset=asset, generation__gt=job.generation, purpose__in=LIVE_PURPOSES
         ).exists()
     )
 
@@ -79,13 +79,15 @@ def _record_failure(job: TaggingJob, asset: Asset, result: TagResult) -> Recorde
     return Recorded.FAILED
 
 
-def _record_answer(job: TaggingJob, asset: Asset, result: TagResult, words: Vocabulary) -> Recorded:
+def _record_answer(
+    job: TaggingJob, asset: Asset, version: AssetVersion, result: TagResult, words: Vocabulary
+) -> Recorded:
     if result.model is None:
         raise ValueError(f"the answer to job {job.pk} names no model")
     tag_ids, scores = _known_labels(result, words)
     Prediction.objects.create(
         asset=asset,
-        asset_version_id=job.asset_version_id,
+        asset_version=version,
         model_version=model_version_get(identity=result.model),
         generation=job.generation,
         purpose=job.purpose,
@@ -94,7 +96,7 @@ def _record_answer(job: TaggingJob, asset: Asset, result: TagResult, words: Voca
         embedding=result.embedding(),
     )
     job_close(job=job)
-    if job.purpose not in LIVE_PURPOSES or job.asset_version_id != asset.current_version_id:
+    if job.purpose not in LIVE_PURPOSES or version.pk != asset.current_version_id:
         return Recorded.ANSWERED
     _take_renditions(asset, result)
     asset.state, asset.reason, asset.detail = Asset.State.TAGGED, "", ""
@@ -108,7 +110,7 @@ def _record_answer(job: TaggingJob, asset: Asset, result: TagResult, words: Voca
 def _take_renditions(asset: Asset, result: TagResult) -> None:
     if not result.renditions:
         return
-    AssetVersion.objects.filter(pk=asset.current_version_id).update(
+    AssetVersion.objects.filter(current_of=asset).update(
         renditions={
             rendition.name: rendition.model_dump(include={"key", "media_type", "width", "height"})
             for rendition in result.renditions

@@ -84,7 +84,9 @@ def vocabulary_register(*, entries: Iterable[VocabularyEntry]) -> int:
         elif tag.kind != Tag.Kind.OWN:
             tag.name, tag.kind, tag.synonyms, tag.lookup = entry.name, entry.kind, entry.synonyms, lookup
     Tag.objects.bulk_create(added)
-    Tag.objects.bulk_update(known.values(), ["name", "kind", "synonyms", "lookup"], batch_size=500)
+    Tag.objects.bulk_update(
+        known.values(), ["name", "kind", "synonyms", "lookup", "threshold", "active"], batch_size=500
+    )
     ids = dict(Tag.objects.values_list("slug", "id"))
     _set_parents(entries, ids)
     ancestors_refresh()
@@ -98,7 +100,9 @@ def _set_parents(entries: list[VocabularyEntry], ids: Mapping[str, int]) -> None
     link = Tag.parents.through
     link.objects.filter(from_tag_id__in=[ids[entry.slug] for entry in entries]).delete()
     link.objects.bulk_create(
-        link(from_tag_id=ids[entry.slug], to_tag_id=ids[parent]) for entry in entries for parent in entry.parents
+        link(from_tag_id=ids[entry.slug], to_tag_id=ids[parent])
+        for entry in entries
+        for parent in entry.parents
     )
 
 

@@ -48,12 +48,10 @@ def transform_to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
 
 def lab_to_srgb() -> ImageCms.ImageCmsTransform:
     """For TIFFs in CIE Lab, which name no profile because Lab is absolute."""
-    return _transform(ImageCms.createProfile("LAB"), "LAB")
+    return _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), "LAB")
 
 
-def _transform(
-    source: ImageCms.core.CmsProfile | ImageCms.ImageCmsProfile, mode: str
-) -> ImageCms.ImageCmsTransform:
+def _transform(source: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:
     return ImageCms.buildTransform(
         source,
         ImageCms.createProfile("sRGB"),

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from pipeline.messages import FailureReason
 from pipeline.preprocess.colour import lab_to_srgb, on_white, transform_to_srgb
@@ -34,6 +35,11 @@ _REDUCED = {
 # libjpeg visits the whole picture again for every scan of a progressive file; no encoder writes more
 # than some twenty, and a few megabytes of empty scans would keep a core busy for an hour.
 _MOST_SCANS = 100
+_COMPOSITED_MODES = {"1", "L", "P", "PA", "LA", "La", "RGBA", "RGBa", "YCbCr", "HSV"}
+_SIXTEEN_BIT_MODES = {"I;16", "I;16L", "I;16B", "I;16N"}
+_PRINT_MODES = {"CMYK", "LAB"}
+
+_BITS_PER_SAMPLE, _PLANAR_CONFIGURATION, _SEPARATE_PLANES = 258, 284, 2
 _SOS, _EOI = 0xDA, 0xD9
 _AFTER_ENTROPY_DATA = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -78,7 +84,7 @@ def decode(data: bytes, image: Image.Image, header: Header, scale: int) -> Decod
 def _corrupt(header: Header) -> BadPictureError:
     return BadPictureError(
         FailureReason.CORRUPT,
-        f"The {header.format.name} is damaged or cut off: its pixels cannot be decoded.",
+        f"The {header.format.name} is damaged or cut off; its pixels cannot be decoded.",
     )
 
 
@@ -108,15 +114,29 @@ def _decode_with_opencv(data: bytes, header: Header, scale: int) -> NDArray[np.u
     if header.format is PictureFormat.JPEG:
         decoded = cv2.imdecode(buffer, _REDUCED[scale] | cv2.IMREAD_IGNORE_ORIENTATION)
     else:
+        if header.format is PictureFormat.PNG:
+            _refuse_false_chunks(data, header)
         decoded = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
     if decoded is None:
         raise _corrupt(header)
     return _rgb8(decoded)
 
 
-def _rgb8(decoded: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
+def _refuse_false_chunks(data: bytes, header: Header) -> None:
+    """Walk the chunks of a PNG (ISO/IEC 15948, section 5.3): OpenCV allocates whatever length one claims."""
+    position = 8
+    while position + 12 <= len(data):
+        kind = data[position + 4 : position + 8]
+        position += 12 + int.from_bytes(data[position : position + 4], "big")
+        if kind == b"IEND" and position <= len(data):
+            return
+    raise _corrupt(header)
+
+
+def _rgb8(decoded: NDArray[Any]) -> NDArray[np.uint8]:
     """OpenCV's grey, BGR or BGRA of 8 or 16 bits as uint8 RGB on white."""
-    eight = np.asarray(cv2.convertScaleAbs(decoded, alpha=1 / 257) if decoded.dtype == np.uint16 else decoded)
+    sixteen = decoded.dtype == np.uint16
+    eight = np.asarray(cv2.convertScaleAbs(decoded, alpha=1 / 257) if sixteen else decoded, dtype=np.uint8)
     if eight.ndim == 2:
         return np.asarray(cv2.cvtColor(eight, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
     bgr = on_white(eight) if eight.shape[2] == 4 else eight
@@ -154,30 +174,43 @@ def _decode_with_pillow(
     if header.format is PictureFormat.JPEG and scale > 1:
         width, height = image.size
         image.draft(image.mode, (width // scale, height // scale))
+    if header.format is PictureFormat.TIFF:
+        _refuse_planar_sixteen_bits(image)
     image.load()
-    match image.mode:
-        case "RGB":
-            return np.array(image), profile
-        case "1" | "L" | "P" | "PA" | "LA" | "La" | "RGBA" | "RGBa" | "YCbCr" | "HSV":
-            return _composited(image), profile
-        case "I;16" | "I;16L" | "I;16B" | "I;16N":
-            return _rgb8(np.asarray(image).astype(np.uint16)), profile
-        case "I":
-            return _rgb8(np.clip(np.asarray(image), 0, 65535).astype(np.uint16)), profile
-        case "CMYK":
-            transform = transform_to_srgb(profile)
-            if transform is not None and transform.input_mode == "CMYK":
-                return np.array(transform.apply(image)), b""
-            return np.array(image.convert("RGB")), b""
-        case "LAB":
-            return np.array(lab_to_srgb().apply(image)), b""
-    raise BadPictureError(
-        FailureReason.UNSUPPORTED,
-        f"{header.format.name} pictures with pixels of type {image.mode} are not supported.",
-    )
+    if image.mode == "RGB":
+        pixels = np.array(image)
+    elif image.mode in _COMPOSITED_MODES:
+        pixels = _composited(image)
+    elif image.mode in _SIXTEEN_BIT_MODES:
+        pixels = _rgb8(np.asarray(image).astype(np.uint16))
+    elif image.mode in _PRINT_MODES:
+        pixels, profile = _from_print(image, profile), b""
+    else:
+        raise BadPictureError(
+            FailureReason.UNSUPPORTED,
+            f"Pixels of type {image.mode} in a {header.format.name} are not supported.",
+        )
+    return pixels, profile
+
+
+def _refuse_planar_sixteen_bits(image: Image.Image) -> None:
+    """Pillow 13 reads such planes as noise, without an error."""
+    assert isinstance(image, TiffImagePlugin.TiffImageFile)
+    bits = image.tag_v2.get(_BITS_PER_SAMPLE, (8,))
+    if image.tag_v2.get(_PLANAR_CONFIGURATION) == _SEPARATE_PLANES and max(bits) > 8:
+        raise BadPictureError(
+            FailureReason.UNSUPPORTED, "A TIFF of 16 bits in separate planes is not supported."
+        )
 
 
 def _composited(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode in {"PA", "LA", "La", "RGBA", "RGBa"} or "transparency" in image.info:
         return on_white(np.array(image.convert("RGBA")))
     return np.array(image.convert("RGB"))
+
+
+def _from_print(image: Image.Image, profile: bytes) -> NDArray[np.uint8]:
+    transform = lab_to_srgb() if image.mode == "LAB" else transform_to_srgb(profile)
+    if transform is not None and transform.input_mode == image.mode:
+        return np.array(transform.apply(image))
+    return np.array(image.convert("RGB"))  # CMYK without a profile: ink absorbs what it covers

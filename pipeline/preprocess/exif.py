@@ -76,7 +76,7 @@ def _taken_at(main: Mapping[int, Any], detail: Mapping[int, Any]) -> datetime | 
         if match is None:
             continue
         try:
-            when = datetime(*(int(part) for part in match.groups()))  # type: ignore[misc,arg-type]  # noqa: DTZ001
+            when = datetime(*(int(part) for part in match.groups()))  # type: ignore[arg-type]  # noqa: DTZ001
             return when.replace(tzinfo=_zone(_text(detail.get(_OFFSET_OF[tag]))))
         except ValueError:  # a month 13, or a camera whose clock was never set: 0000:00:00
             continue

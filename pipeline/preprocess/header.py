@@ -145,9 +145,7 @@ def _register_heif() -> None:
 def _refuse_too_many_pixels(image: Image.Image, limits: Limits) -> None:
     width, height = image.size
     if width < 1 or height < 1:
-        raise RefusedPictureError(
-            RefusalReason.NOT_A_PICTURE, "The header declares a picture without pixels."
-        )
+        raise RefusedPictureError(RefusalReason.NOT_A_PICTURE, "The header declares no pixels.")
     if width * height > limits.max_pixels or max(width, height) > limits.max_side:
         raise RefusedPictureError(
             RefusalReason.TOO_MANY_PIXELS,

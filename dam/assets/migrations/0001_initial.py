@@ -9,7 +9,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -18,111 +17,201 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Blob',
+            name="Blob",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sha256', models.CharField(max_length=64, unique=True)),
-                ('size', models.BigIntegerField()),
-                ('media_type', models.CharField(max_length=64)),
-                ('key', models.CharField(max_length=255, unique=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("sha256", models.CharField(max_length=64, unique=True)),
+                ("size", models.BigIntegerField()),
+                ("media_type", models.CharField(max_length=64)),
+                ("key", models.CharField(max_length=255, unique=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Collection',
+            name="Collection",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('path', models.CharField(max_length=255, unique=True)),
-                ('depth', models.PositiveIntegerField()),
-                ('numchild', models.PositiveIntegerField(default=0)),
-                ('name', models.CharField(max_length=200)),
-                ('description', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("path", models.CharField(max_length=255, unique=True)),
+                ("depth", models.PositiveIntegerField()),
+                ("numchild", models.PositiveIntegerField(default=0)),
+                ("name", models.CharField(max_length=200)),
+                ("description", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Asset',
+            name="Asset",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('filename', models.CharField(max_length=255)),
-                ('sort_name', models.CharField(max_length=255)),
-                ('title', models.CharField(blank=True, max_length=255)),
-                ('description', models.TextField(blank=True)),
-                ('width', models.PositiveIntegerField()),
-                ('height', models.PositiveIntegerField()),
-                ('size', models.BigIntegerField()),
-                ('media_type', models.CharField(max_length=64)),
-                ('taken_at', models.DateTimeField(blank=True, null=True)),
-                ('camera', models.CharField(blank=True, max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('tagged', 'Tagged'), ('failed', 'Failed')], default='pending', max_length=10)),
-                ('reason', models.CharField(blank=True, max_length=32)),
-                ('detail', models.CharField(blank=True, max_length=500)),
-                ('generation', models.PositiveIntegerField(default=0, help_text='Of the newest job issued.')),
-                ('tag_ids', django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), default=list, help_text='Shown tags and their ancestors.', size=None)),
-                ('words', django.contrib.postgres.search.SearchVectorField(help_text='Title, description and file name.', null=True)),
-                ('uploaded_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='assets', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("filename", models.CharField(max_length=255)),
+                ("sort_name", models.CharField(max_length=255)),
+                ("title", models.CharField(blank=True, max_length=255)),
+                ("description", models.TextField(blank=True)),
+                ("width", models.PositiveIntegerField()),
+                ("height", models.PositiveIntegerField()),
+                ("size", models.BigIntegerField()),
+                ("media_type", models.CharField(max_length=64)),
+                ("taken_at", models.DateTimeField(blank=True, null=True)),
+                ("camera", models.CharField(blank=True, max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("pending", "Pending"), ("tagged", "Tagged"), ("failed", "Failed")],
+                        default="pending",
+                        max_length=10,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=32)),
+                ("detail", models.CharField(blank=True, max_length=500)),
+                ("generation", models.PositiveIntegerField(default=0, help_text="Of the newest job issued.")),
+                (
+                    "tag_ids",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.IntegerField(),
+                        default=list,
+                        help_text="Shown tags and their ancestors.",
+                        size=None,
+                    ),
+                ),
+                (
+                    "words",
+                    django.contrib.postgres.search.SearchVectorField(
+                        help_text="Title, description and file name.", null=True
+                    ),
+                ),
+                (
+                    "uploaded_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="assets",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='AssetVersion',
+            name="AssetVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField(default=1)),
-                ('filename', models.CharField(max_length=255)),
-                ('header', models.JSONField(default=dict, help_text="What the file's header says, as facts for people.")),
-                ('placeholder', models.TextField(blank=True, help_text='A tiny JPEG as a data: address.')),
-                ('renditions', models.JSONField(default=dict, help_text='Name → {key, media_type, width, height}; made by the worker.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='assets.asset')),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('blob', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='assets.blob')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField(default=1)),
+                ("filename", models.CharField(max_length=255)),
+                (
+                    "header",
+                    models.JSONField(
+                        default=dict, help_text="What the file's header says, as facts for people."
+                    ),
+                ),
+                ("placeholder", models.TextField(blank=True, help_text="A tiny JPEG as a data: address.")),
+                (
+                    "renditions",
+                    models.JSONField(
+                        default=dict, help_text="Name → {key, media_type, width, height}; made by the worker."
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="versions",
+                        to="assets.asset",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "blob",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="versions", to="assets.blob"
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='asset',
-            name='current_version',
-            field=models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='current_of', to='assets.assetversion'),
+            model_name="asset",
+            name="current_version",
+            field=models.OneToOneField(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="current_of",
+                to="assets.assetversion",
+            ),
         ),
         migrations.AddField(
-            model_name='asset',
-            name='collection',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='assets', to='assets.collection'),
+            model_name="asset",
+            name="collection",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="assets", to="assets.collection"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='assetversion',
-            constraint=models.UniqueConstraint(fields=('asset', 'number'), name='assetversion_number_unique'),
+            model_name="assetversion",
+            constraint=models.UniqueConstraint(fields=("asset", "number"), name="assetversion_number_unique"),
         ),
         migrations.AddIndex(
-            model_name='asset',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['tag_ids'], name='asset_tag_ids'),
+            model_name="asset",
+            index=django.contrib.postgres.indexes.GinIndex(fields=["tag_ids"], name="asset_tag_ids"),
         ),
         migrations.AddIndex(
-            model_name='asset',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['words'], name='asset_words'),
+            model_name="asset",
+            index=django.contrib.postgres.indexes.GinIndex(fields=["words"], name="asset_words"),
         ),
         migrations.AddIndex(
-            model_name='asset',
-            index=models.Index(fields=['sort_name', 'id'], name='asset_by_name'),
+            model_name="asset",
+            index=models.Index(fields=["sort_name", "id"], name="asset_by_name"),
         ),
         migrations.AddIndex(
-            model_name='asset',
-            index=models.Index(fields=['taken_at', 'id'], name='asset_by_taken'),
+            model_name="asset",
+            index=models.Index(fields=["taken_at", "id"], name="asset_by_taken"),
         ),
         migrations.AddIndex(
-            model_name='asset',
-            index=models.Index(fields=['size', 'id'], name='asset_by_size'),
+            model_name="asset",
+            index=models.Index(fields=["size", "id"], name="asset_by_size"),
         ),
         migrations.AddIndex(
-            model_name='asset',
-            index=models.Index(condition=models.Q(('state', 'tagged'), _negated=True), fields=['id'], name='asset_not_tagged'),
+            model_name="asset",
+            index=models.Index(
+                condition=models.Q(("state", "tagged"), _negated=True), fields=["id"], name="asset_not_tagged"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='asset',
-            constraint=models.CheckConstraint(condition=models.Q(('state', 'failed'), ('reason', ''), _connector='XOR'), name='asset_reason_iff_failed'),
+            model_name="asset",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state", "failed"), ("reason", ""), _connector="XOR"),
+                name="asset_reason_iff_failed",
+            ),
         ),
     ]

@@ -6,42 +6,129 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('assets', '0001_initial'),
+        ("assets", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='TaggingJob',
+            name="TaggingJob",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('generation', models.PositiveIntegerField(help_text='Grows per asset; an older answer changes nothing.')),
-                ('purpose', models.CharField(choices=[('live', 'Live'), ('campaign', 'Campaign'), ('shadow', 'Shadow'), ('try', 'Try')], default='live', max_length=10)),
-                ('bulk', models.BooleanField(default=False, help_text='Nobody waits for it.')),
-                ('model_label', models.CharField(blank=True, max_length=64)),
-                ('blob_key', models.CharField(max_length=255)),
-                ('sha256', models.CharField(max_length=64)),
-                ('media_type', models.CharField(max_length=64)),
-                ('request_id', models.CharField(blank=True, max_length=64)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('published', 'Published'), ('done', 'Done'), ('failed', 'Failed')], default='queued', max_length=10)),
-                ('attempts', models.PositiveIntegerField(default=0, help_text='Times it was published.')),
-                ('reason', models.CharField(blank=True, max_length=32)),
-                ('detail', models.CharField(blank=True, max_length=500)),
-                ('answer', models.JSONField(help_text='Of a try only: it has no asset to hang it on.', null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('published_at', models.DateTimeField(null=True)),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('asset', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='jobs', to='assets.asset')),
-                ('asset_version', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='jobs', to='assets.assetversion')),
-                ('requested_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "generation",
+                    models.PositiveIntegerField(
+                        help_text="Grows per asset; an older answer changes nothing."
+                    ),
+                ),
+                (
+                    "purpose",
+                    models.CharField(
+                        choices=[
+                            ("live", "Live"),
+                            ("campaign", "Campaign"),
+                            ("shadow", "Shadow"),
+                            ("try", "Try"),
+                        ],
+                        default="live",
+                        max_length=10,
+                    ),
+                ),
+                ("bulk", models.BooleanField(default=False, help_text="Nobody waits for it.")),
+                ("model_label", models.CharField(blank=True, max_length=64)),
+                ("blob_key", models.CharField(max_length=255)),
+                ("sha256", models.CharField(max_length=64)),
+                ("media_type", models.CharField(max_length=64)),
+                ("request_id", models.CharField(blank=True, max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("published", "Published"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("attempts", models.PositiveIntegerField(default=0, help_text="Times it was published.")),
+                ("reason", models.CharField(blank=True, max_length=32)),
+                ("detail", models.CharField(blank=True, max_length=500)),
+                (
+                    "answer",
+                    models.JSONField(help_text="Of a try only: it has no asset to hang it on.", null=True),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("published_at", models.DateTimeField(null=True)),
+                ("closed_at", models.DateTimeField(null=True)),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="jobs",
+                        to="assets.asset",
+                    ),
+                ),
+                (
+                    "asset_version",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="jobs",
+                        to="assets.assetversion",
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state', 'queued')), fields=['bulk', 'id'], name='job_queued'), models.Index(condition=models.Q(('state', 'published')), fields=['published_at'], name='job_published'), models.Index(condition=models.Q(('purpose', 'try')), fields=['created_at'], name='job_try')],
-                'constraints': [models.UniqueConstraint(fields=('asset', 'generation'), name='job_generation_unique'), models.CheckConstraint(condition=models.Q(('purpose', 'try'), ('asset__isnull', False), _connector='XOR'), name='job_has_an_asset_unless_try'), models.CheckConstraint(condition=models.Q(('state__in', ['queued', 'published']), ('closed_at__isnull', False), _connector='XOR'), name='job_closed_at_iff_closed')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "queued")), fields=["bulk", "id"], name="job_queued"
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", "published")),
+                        fields=["published_at"],
+                        name="job_published",
+                    ),
+                    models.Index(
+                        condition=models.Q(("purpose", "try")), fields=["created_at"], name="job_try"
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("asset", "generation"), name="job_generation_unique"),
+                    models.CheckConstraint(
+                        condition=models.Q(("purpose", "try"), ("asset__isnull", False), _connector="XOR"),
+                        name="job_has_an_asset_unless_try",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("state__in", ["queued", "published"]),
+                            ("closed_at__isnull", False),
+                            _connector="XOR",
+                        ),
+                        name="job_closed_at_iff_closed",
+                    ),
+                ],
             },
         ),
     ]

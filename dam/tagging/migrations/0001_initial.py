@@ -10,115 +10,280 @@ from pgvector.django import VectorExtension
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('assets', '0001_initial'),
+        ("assets", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         VectorExtension(),
         migrations.CreateModel(
-            name='ModelVersion',
+            name="ModelVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100)),
-                ('version', models.PositiveBigIntegerField()),
-                ('alias', models.CharField(blank=True, max_length=64)),
-                ('preprocess_id', models.CharField(max_length=128)),
-                ('vocabulary_id', models.CharField(max_length=128)),
-                ('embedding_id', models.CharField(max_length=128)),
-                ('metrics', models.JSONField(blank=True, default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("version", models.PositiveBigIntegerField()),
+                ("alias", models.CharField(blank=True, max_length=64)),
+                ("preprocess_id", models.CharField(max_length=128)),
+                ("vocabulary_id", models.CharField(max_length=128)),
+                ("embedding_id", models.CharField(max_length=128)),
+                ("metrics", models.JSONField(blank=True, default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('name', 'version'), name='modelversion_unique')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("name", "version"), name="modelversion_unique")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Tag',
+            name="Tag",
             fields=[
-                ('id', models.AutoField(primary_key=True, serialize=False)),
-                ('slug', models.SlugField(max_length=100, unique=True)),
-                ('name', models.CharField(max_length=100)),
-                ('names', models.JSONField(blank=True, default=dict, help_text='Language code → name.')),
-                ('synonyms', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=100), blank=True, default=list, size=None)),
-                ('ancestor_ids', django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), default=list, editable=False, help_text='All above it; kept by services.', size=None)),
-                ('lookup', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=100), default=list, editable=False, help_text='Normalised names.', size=None)),
-                ('kind', models.CharField(choices=[('leaf', 'Leaf'), ('ancestor', 'Ancestor'), ('own', 'Own'), ('unnamed', 'label of a model whose vocabulary is not registered')], default='own', max_length=10)),
-                ('threshold', models.FloatField(default=0.5)),
-                ('active', models.BooleanField(default=True)),
-                ('parents', models.ManyToManyField(blank=True, related_name='children', to='tagging.tag')),
+                ("id", models.AutoField(primary_key=True, serialize=False)),
+                ("slug", models.SlugField(max_length=100, unique=True)),
+                ("name", models.CharField(max_length=100)),
+                ("names", models.JSONField(blank=True, default=dict, help_text="Language code → name.")),
+                (
+                    "synonyms",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=100), blank=True, default=list, size=None
+                    ),
+                ),
+                (
+                    "ancestor_ids",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.IntegerField(),
+                        default=list,
+                        editable=False,
+                        help_text="All above it; kept by services.",
+                        size=None,
+                    ),
+                ),
+                (
+                    "lookup",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=100),
+                        default=list,
+                        editable=False,
+                        help_text="Normalised names.",
+                        size=None,
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("leaf", "Leaf"),
+                            ("ancestor", "Ancestor"),
+                            ("own", "Own"),
+                            ("unnamed", "label of a model whose vocabulary is not registered"),
+                        ],
+                        default="own",
+                        max_length=10,
+                    ),
+                ),
+                ("threshold", models.FloatField(default=0.5)),
+                ("active", models.BooleanField(default=True)),
+                ("parents", models.ManyToManyField(blank=True, related_name="children", to="tagging.tag")),
             ],
             options={
-                'ordering': ('name',),
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='Decision',
+            name="Decision",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('verdict', models.CharField(choices=[('accepted', 'Accepted'), ('rejected', 'Rejected'), ('added', 'Added')], max_length=10)),
-                ('decided_at', models.DateTimeField()),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='decisions', to='assets.asset')),
-                ('decided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('tag', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='tagging.tag')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "verdict",
+                    models.CharField(
+                        choices=[("accepted", "Accepted"), ("rejected", "Rejected"), ("added", "Added")],
+                        max_length=10,
+                    ),
+                ),
+                ("decided_at", models.DateTimeField()),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="decisions",
+                        to="assets.asset",
+                    ),
+                ),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "tag",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="decisions",
+                        to="tagging.tag",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Claim',
+            name="Claim",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('suggested', 'Suggested'), ('accepted', 'Accepted'), ('rejected', 'Rejected')], max_length=10)),
-                ('source', models.CharField(choices=[('model', 'Model'), ('person', 'Person')], max_length=10)),
-                ('score', models.FloatField(help_text="The model's probability, if it gave one.", null=True)),
-                ('threshold', models.FloatField(help_text='In force when the claim was derived.', null=True)),
-                ('decided_at', models.DateTimeField(null=True)),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='claims', to='assets.asset')),
-                ('decided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('model_version', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='claims', to='tagging.modelversion')),
-                ('tag', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='claims', to='tagging.tag')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("suggested", "Suggested"),
+                            ("accepted", "Accepted"),
+                            ("rejected", "Rejected"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "source",
+                    models.CharField(choices=[("model", "Model"), ("person", "Person")], max_length=10),
+                ),
+                ("score", models.FloatField(help_text="The model's probability, if it gave one.", null=True)),
+                ("threshold", models.FloatField(help_text="In force when the claim was derived.", null=True)),
+                ("decided_at", models.DateTimeField(null=True)),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="claims", to="assets.asset"
+                    ),
+                ),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "model_version",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="claims",
+                        to="tagging.modelversion",
+                    ),
+                ),
+                (
+                    "tag",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="claims", to="tagging.tag"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Prediction',
+            name="Prediction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('generation', models.PositiveIntegerField()),
-                ('purpose', models.CharField(max_length=10)),
-                ('tag_ids', django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), help_text="Labels above the worker's floor, best first.", size=None)),
-                ('scores', django.contrib.postgres.fields.ArrayField(base_field=models.FloatField(), help_text='Their probabilities, in the same order.', size=None)),
-                ('embedding', pgvector.django.halfvec.HalfVectorField(dimensions=320, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='predictions', to='assets.asset')),
-                ('asset_version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='predictions', to='assets.assetversion')),
-                ('model_version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='predictions', to='tagging.modelversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("generation", models.PositiveIntegerField()),
+                ("purpose", models.CharField(max_length=10)),
+                (
+                    "tag_ids",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.IntegerField(),
+                        help_text="Labels above the worker's floor, best first.",
+                        size=None,
+                    ),
+                ),
+                (
+                    "scores",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.FloatField(),
+                        help_text="Their probabilities, in the same order.",
+                        size=None,
+                    ),
+                ),
+                ("embedding", pgvector.django.halfvec.HalfVectorField(dimensions=320, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="predictions",
+                        to="assets.asset",
+                    ),
+                ),
+                (
+                    "asset_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="predictions",
+                        to="assets.assetversion",
+                    ),
+                ),
+                (
+                    "model_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="predictions",
+                        to="tagging.modelversion",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['asset', '-generation'], name='prediction_newest')],
-                'constraints': [models.UniqueConstraint(fields=('asset_version', 'model_version', 'generation'), name='prediction_unique')],
+                "indexes": [models.Index(fields=["asset", "-generation"], name="prediction_newest")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("asset_version", "model_version", "generation"), name="prediction_unique"
+                    )
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='tag',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['lookup'], name='tag_lookup'),
+            model_name="tag",
+            index=django.contrib.postgres.indexes.GinIndex(fields=["lookup"], name="tag_lookup"),
         ),
         migrations.AddConstraint(
-            model_name='tag',
-            constraint=models.CheckConstraint(condition=models.Q(('threshold__gte', 0), ('threshold__lte', 1)), name='tag_threshold_is_a_probability'),
+            model_name="tag",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("threshold__gte", 0), ("threshold__lte", 1)),
+                name="tag_threshold_is_a_probability",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='decision',
-            constraint=models.UniqueConstraint(fields=('asset', 'tag'), name='decision_unique'),
+            model_name="decision",
+            constraint=models.UniqueConstraint(fields=("asset", "tag"), name="decision_unique"),
         ),
         migrations.AddIndex(
-            model_name='claim',
-            index=models.Index(fields=['tag', 'state'], name='claim_by_tag'),
+            model_name="claim",
+            index=models.Index(fields=["tag", "state"], name="claim_by_tag"),
         ),
         migrations.AddConstraint(
-            model_name='claim',
-            constraint=models.UniqueConstraint(fields=('asset', 'tag'), name='claim_unique'),
+            model_name="claim",
+            constraint=models.UniqueConstraint(fields=("asset", "tag"), name="claim_unique"),
         ),
     ]

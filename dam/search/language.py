@@ -1,0 +1,243 @@
+"""The search language: what people type becomes a small tree, or an error that says where.
+
+::
+
+    dog beach            both (consecutive words may also be the name of one tag: hot dog)
+    "golden gate"        exactly these words, side by side
+    -cat                 not
+    tag:espresso         only by the tag, never by a file's name; tag:"hot dog"
+    dog OR cat           either; binds weaker than the blank
+    (dog OR cat) beach   brackets
+
+More filters join as ``field:value``: a line in :data:`FIELDS` and its meaning in ``compile``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lark import Lark, Token, Transformer
+from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, VisitError
+
+MAX_LENGTH = 500
+MAX_TERMS = 50
+MAX_DEPTH = 10
+
+# Field → what its value means, as the error for an unknown one lists them.
+FIELDS: dict[str, str] = {"tag": "a tag by its name"}
+
+# Quotation marks of other keyboards; one character for one, so that columns stay true.
+_QUOTES = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))
+
+_GRAMMAR = r"""
+    start: [either]
+    ?either: all (_OR all)*
+    ?all: factor (_AND? factor)*
+    ?factor: _NOT atom -> negation
+           | atom
+    ?atom: WORD -> word
+         | PHRASE -> phrase
+         | FIELD (WORD | PHRASE) -> field
+         | "(" either ")" -> group
+
+    _OR.3: /OR(?=[\s("]|$)/
+    _AND.3: /AND(?=[\s("]|$)/
+    // A dash before something negates it; a dash alone is punctuation that people type.
+    _NOT.2: /-+(?=[^\s()-])|-+(?=\()/
+    FIELD.2: /[^\W\d]\w*:(?=[^\s():])/
+    PHRASE: /"[^"]*"/
+    WORD: /[^\s()"-][^\s()"]*|-+(?=\s|\)|$)/
+    %ignore /\s+/
+"""
+
+
+class SearchError(Exception):
+    """What was typed cannot be understood."""
+
+    def __init__(self, message: str, column: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        """A sentence for people."""
+        self.column = column
+        """Where, counted from 1; None if it concerns the whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A bare word."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words in quotation marks."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """``name:value``."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Everything else."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every one of them; the order is kept because neighbouring words may name one tag."""
+
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """At least one of them."""
+
+    nodes: tuple[Node, ...]
+
+
+Node = Word | Phrase | Field | Not | All | Either
+
+
+def parse(text: str) -> Node | None:
+    """The tree of a query; None for an empty one, which finds everything.
+
+    Raises:
+        SearchError: with a sentence and the column.
+    """
+    if len(text) > MAX_LENGTH:
+        raise SearchError(f"A search has at most {MAX_LENGTH} characters.")
+    if "\x00" in text:
+        raise SearchError("A search is text.", text.index("\x00") + 1)
+    plain = text.translate(_QUOTES)
+    if plain.count('"') % 2:
+        raise SearchError("This quotation mark is not closed.", plain.rindex('"') + 1)
+    try:
+        node: Node | None = _PARSER.parse(plain)  # type: ignore[assignment]  # the transformer's type
+    except VisitError as error:
+        if isinstance(error.orig_exc, SearchError):
+            raise error.orig_exc from None
+        raise
+    except UnexpectedToken as error:
+        raise _explain(error.token, plain) from None
+    except UnexpectedCharacters as error:
+        raise SearchError(f"“{plain[error.column - 1]}” is not understood here.", error.column) from None
+    except UnexpectedEOF:
+        raise SearchError("Something is missing at the end.", len(plain)) from None
+    if node is not None:
+        _check_size(node)
+    return node
+
+
+def tag_term(slug: str) -> str:
+    """The query that finds the assets of a tag."""
+    return f"tag:{slug}"
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and everything below it, in the order of the text."""
+    yield node
+    if isinstance(node, Not):
+        yield from walk(node.node)
+    elif isinstance(node, (All, Either)):
+        for child in node.nodes:
+            yield from walk(child)
+
+
+def _explain(token: Token, text: str) -> SearchError:
+    if token.type == "$END":
+        opening = _unclosed(text)
+        if opening is not None:
+            return SearchError("This bracket is not closed.", opening + 1)
+        return SearchError("Something is missing at the end.", max(len(text), 1))
+    column = token.column
+    if token.type == "RPAR":
+        if text[: column - 1].rstrip().endswith("("):
+            return SearchError("There is nothing between these brackets.", column)
+        if text[: column - 1].count("(") > text[: column - 1].count(")"):
+            return SearchError("Something is missing before this bracket.", column)
+        return SearchError("This bracket was never opened.", column)
+    if token.type in {"_OR", "_AND"}:
+        return SearchError(f"{token} stands between two things to search for.", column)
+    return SearchError(f"“{token}” is not understood here.", column)
+
+
+def _unclosed(text: str) -> int | None:
+    """Where the innermost bracket stands that nothing closes; those in quotation marks do not count."""
+    opened: list[int] = []
+    quoted = False
+    for position, char in enumerate(text):
+        if char == '"':
+            quoted = not quoted
+        elif char == "(" and not quoted:
+            opened.append(position)
+        elif char == ")" and not quoted and opened:
+            opened.pop()
+    return opened[-1] if opened else None
+
+
+def _check_size(node: Node) -> None:
+    terms = sum(isinstance(part, (Word, Phrase, Field)) for part in walk(node))
+    if terms > MAX_TERMS:
+        raise SearchError(f"A search has at most {MAX_TERMS} words.")
+    if _depth(node) > MAX_DEPTH:
+        raise SearchError(f"Brackets go at most {MAX_DEPTH} deep.")
+
+
+def _depth(node: Node) -> int:
+    if isinstance(node, Not):
+        return 1 + _depth(node.node)
+    if isinstance(node, (All, Either)):
+        return 1 + max(_depth(child) for child in node.nodes)
+    return 0
+
+
+class _ToTree(Transformer[Token, Any]):
+    def start(self, children: list[Any]) -> Node | None:
+        node: Node | None = children[0]
+        return node
+
+    def either(self, children: list[Node]) -> Node:
+        return Either(tuple(children))
+
+    def all(self, children: list[Node]) -> Node:
+        return All(tuple(children))
+
+    def negation(self, children: list[Node]) -> Node:
+        return Not(children[0])
+
+    def group(self, children: list[Node]) -> Node:
+        return children[0]
+
+    def word(self, children: list[Token]) -> Node:
+        if children[0].endswith(":") and children[0][:-1].casefold() in FIELDS:
+            raise SearchError(f"“{children[0]}” needs a name right after it.", children[0].column)
+        return Word(str(children[0]))
+
+    def phrase(self, children: list[Token]) -> Node:
+        return Phrase(str(children[0])[1:-1])
+
+    def field(self, children: list[Token]) -> Node:
+        name = children[0][:-1].casefold()
+        if name not in FIELDS:
+            known = ", ".join(f"{field}: ({meaning})" for field, meaning in FIELDS.items())
+            raise SearchError(
+                f"There is no filter “{children[0]}”. Known: {known}. Put quotation marks around text with a colon.",
+                children[0].column,
+            )
+        return Field(name, str(children[1]).strip('"'))
+
+
+# LALR with the transformer inside: no recursion, however deep the brackets of a malicious query are.
+_PARSER = Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True, transformer=_ToTree())

@@ -1,0 +1,132 @@
+"""An upload becomes bytes, an asset and a job; or it is refused and leaves nothing behind."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from PIL import Image
+
+from dam.assets.models import Asset, Blob, Collection
+from dam.assets.naming import clean_filename, sort_key
+from dam.assets.services import asset_create, asset_request_tags
+from dam.assets.storage import blob_store
+from dam.jobs.ledger import ledger
+from dam.jobs.models import TaggingJob
+from pipeline.preprocess import RefusedPictureError
+
+
+def jpeg(colour: tuple[int, int, int] = (200, 30, 30)) -> io.BytesIO:
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 48), colour).save(stream, "JPEG")
+    stream.seek(0)
+    return stream
+
+
+@pytest.fixture
+def uploader(db: None) -> User:
+    return User.objects.create_user("uploader")
+
+
+def test_an_upload_makes_one_asset_in_the_library_with_one_queued_job(uploader: User) -> None:
+    upload = asset_create(stream=jpeg(), filename="red.jpg", user=uploader)
+    asset = Asset.objects.get()
+    assert (upload.created, upload.asset.pk) == (True, asset.pk)
+    assert (asset.state, asset.width, asset.height, asset.collection.name) == ("pending", 64, 48, "Library")
+    job = TaggingJob.objects.get()
+    assert (job.asset_id, job.generation, job.state, job.purpose) == (asset.pk, 1, "queued", "live")
+    assert blob_store().read(job.blob_key) == jpeg().read()
+
+
+def test_the_same_bytes_again_are_answered_with_the_existing_asset(uploader: User) -> None:
+    first = asset_create(stream=jpeg(), filename="red.jpg", user=uploader)
+    again = asset_create(stream=jpeg(), filename="copy.jpg", user=uploader)
+    assert (again.created, again.asset.pk) == (False, first.asset.pk)
+    assert (Asset.objects.count(), Blob.objects.count(), TaggingJob.objects.count()) == (1, 1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_bytes_uploaded_by_many_at_once_make_one_asset() -> None:
+    user = User.objects.create_user("many")
+    start = threading.Barrier(6)
+    answers: list[bool] = []
+
+    def upload() -> None:
+        start.wait()
+        try:
+            answers.append(asset_create(stream=jpeg(), filename="red.jpg", user=user).created)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=upload) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [False] * 5 + [True]
+    assert (Asset.objects.count(), Blob.objects.count(), Collection.objects.count()) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"just words", b"\xff\xd8\xff\xe0 but no picture"])
+def test_what_is_no_picture_leaves_nothing_behind(uploader: User, content: bytes) -> None:
+    with pytest.raises(RefusedPictureError):
+        asset_create(stream=io.BytesIO(content), filename="a.jpg", user=uploader)
+    assert (Asset.objects.count(), Blob.objects.count(), TaggingJob.objects.count()) == (0, 0, 0)
+
+
+def test_a_failed_transaction_leaves_no_asset_without_a_job(
+    uploader: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(**_: object) -> None:
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr("dam.assets.services.job_enqueue", crash)
+    with pytest.raises(RuntimeError, match="power cut"):
+        asset_create(stream=jpeg(), filename="red.jpg", user=uploader)
+    assert Asset.objects.count() == 0
+    assert ledger().agrees
+
+
+def test_asking_for_tags_again_issues_the_next_generation(uploader: User) -> None:
+    asset = asset_create(stream=jpeg(), filename="red.jpg", user=uploader).asset
+    job = asset_request_tags(asset=asset)
+    assert job.generation == 2
+    assert Asset.objects.get().generation == 2
+
+
+def test_the_ledger_sees_a_pending_asset_that_nobody_will_tag(uploader: User) -> None:
+    asset_create(stream=jpeg(), filename="red.jpg", user=uploader)
+    assert ledger().agrees
+    TaggingJob.objects.all().delete()
+    assert not ledger().agrees
+    assert ledger().forgotten == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("../../etc/passwd.jpg", "passwd.jpg"),
+        ("C:\\Users\\me\\Desktop\\cat.jpg", "cat.jpg"),
+        ("it's \"quoted\" 🐈.png", "it's \"quoted\" 🐈.png"),
+        ("a\x00b\nc.jpg", "abc.jpg"),
+        ("..", "unnamed"),
+        ("", "unnamed"),
+        ("x" * 300 + ".jpeg", "x" * 250 + ".jpeg"),
+    ],
+)
+def test_a_file_name_is_made_harmless_and_kept_as_far_as_possible(given: str, kept: str) -> None:
+    assert clean_filename(given) == kept
+
+
+def test_names_sort_as_people_count() -> None:
+    ordered: Callable[[list[str]], list[str]] = lambda names: sorted(names, key=sort_key)  # noqa: E731
+    assert ordered(["IMG_10.jpg", "img_9.jpg", "Apple.jpg", "ähre.jpg"]) == [
+        "ähre.jpg",
+        "Apple.jpg",
+        "img_9.jpg",
+        "IMG_10.jpg",
+    ]

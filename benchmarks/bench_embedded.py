@@ -94,7 +94,9 @@ def measure(system: System, folder: Path) -> None:
     predictor = TensorFlowServing(system.state()["model_servers"], model_name="tagger")
     rates, bares, cpu = [], [], []
     for number in range(ROUNDS):
-        paths = write_photos(folder / f"import_{number}", IMPORTED // ROUNDS, seed=10 + number, long_side=1920)
+        paths = write_photos(
+            folder / f"import_{number}", IMPORTED // ROUNDS, seed=10 + number, long_side=1920
+        )
         bares.append(bare(predictor, paths))
         before = cpu_seconds(system.pids())
         began = time.perf_counter()
@@ -105,7 +107,7 @@ def measure(system: System, folder: Path) -> None:
     print(
         f"import of {IMPORTED // ROUNDS} pictures of 1920 px, {ROUNDS} rounds in turn with the bare work "
         f"(the command's start included):\n"
-        f"  system {statistics.median(rates):.1f} pictures/s, bare {statistics.median(bares):.1f} pictures/s, "
+        f"  system {statistics.median(rates):.1f}/s, bare {statistics.median(bares):.1f}/s, "
         f"ratio {statistics.median(r / b for r, b in zip(rates, bares, strict=True)):.2f}\n"
         f"  CPU of the running system: {statistics.median(cpu):.3f} s per picture"
     )

@@ -45,9 +45,7 @@ def test_an_import_survives_a_kill_of_everything(own_system: System, folder: Pat
     own_system.start()
     first = own_system.cli_started("import", str(folder))
     # In the middle: some are tagged, most are not.
-    wait_for(
-        lambda: own_system.ledger()["tagged"] >= 60, within_s=240, what=lambda: str(own_system.ledger())
-    )
+    wait_for(lambda: own_system.ledger()["tagged"] >= 60, within_s=240, what=lambda: str(own_system.ledger()))
     before = own_system.ledger()
     assert before["pending"] > 0, "the kill must come in the middle of the work"
     own_system.kill_everything()

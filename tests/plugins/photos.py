@@ -1,4 +1,4 @@
-"""Real photographs out of installed packages (scikit-image, scikit-learn), and as many of them as a test wants."""
+"""Real photographs out of installed packages, and as many of them as a test wants."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def suggest(
 ) -> list[int]:
     """The few tags worth showing, best first: nothing below its threshold, no two that say the same.
 
-    Shown are the best leaves, for each leaf its nearest passing ancestor, and an ancestor on its own
+    Shown are the best leaves, for each leaf its best nearest passing ancestor, and an ancestor on its own
     where the model is sure of the kind but of no single leaf. What lies further up is implied by the
     tree and found by search, so it is not shown. ``hidden`` tags take what lies below them along:
     who says "no dog" has also said "no beagle".
@@ -84,7 +84,9 @@ def suggest(
     shown_kinds = kinds - above_a_passing_tag
     for leaf in leaves:
         above = kinds & vocabulary[leaf].ancestors
-        shown_kinds |= above - set().union(*(vocabulary[tag_id].ancestors for tag_id in above))
+        nearest = above - set().union(*(vocabulary[tag_id].ancestors for tag_id in above))
+        # One is enough: an espresso is a beverage, and that it is a coffee too is found, not shown.
+        shown_kinds |= set(best(nearest)[:1])
     return best([*leaves, *best(shown_kinds)[:MAX_ANCESTORS]])
 
 

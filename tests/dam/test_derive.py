@@ -44,6 +44,13 @@ def test_a_sure_leaf_is_shown_with_its_nearest_ancestor_and_not_with_the_one_abo
     assert suggest({BEAGLE: 0.8, DOG: 0.95, ANIMAL: 0.99}, VOCABULARY) == [DOG, BEAGLE]
 
 
+def test_a_leaf_of_two_kinds_is_shown_with_the_surer_one_and_found_by_both() -> None:
+    vocabulary = VOCABULARY | {PIZZA: rule(PIZZA, FOOD, CAT, leaf=True)}
+    scores = {PIZZA: 0.8, FOOD: 0.9, CAT: 0.85}
+    assert suggest(scores, vocabulary) == [FOOD, PIZZA]
+    assert derive(scores=scores, vocabulary=vocabulary, decisions={}).tag_ids == (CAT, FOOD, PIZZA)
+
+
 def test_a_sure_kind_without_a_sure_leaf_is_shown_alone() -> None:
     assert suggest({BEAGLE: 0.2, PUG: 0.25, DOG: 0.9, ANIMAL: 0.95}, VOCABULARY) == [DOG]
 

@@ -1,9 +1,7 @@
-"""Messages per second of the PostgreSQL queue, durable as in production (``bench_queue.py``)."""
+"""The PostgreSQL queue alone: messages per second and wake-up time, durable as in production."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 import threading
 import time
@@ -20,26 +18,29 @@ BODY = bytes(600)
 """About the size of a tagging request."""
 
 
-def throughput(transport: PostgresTransport, *, batch: int, count: int) -> dict[str, float]:
-    """Publish ``count`` messages, then receive and acknowledge them, ``batch`` at a time, from one thread."""
+def throughput(transport: PostgresTransport, *, batch: int, count: int) -> str:
+    """Publish ``count`` messages, then receive and acknowledge them, from one thread; median of three."""
+    published, received = zip(*(_round(transport, batch=batch, count=count) for _ in range(3)), strict=True)
+    return f"{median(published):,.0f} published/s, {median(received):,.0f} received and acknowledged/s"
+
+
+def _round(transport: PostgresTransport, *, batch: int, count: int) -> tuple[float, float]:
     messages = [Message(BULK, BODY, "benchmark")] * batch
     with transport.publisher() as publisher, transport.consumer([BULK]) as consumer:
         publisher.publish(messages)
         consumer.ack(consumer.receive(limit=batch, wait_s=10))
+        count = count // batch * batch
         started = time.perf_counter()
         for _ in range(count // batch):
             publisher.publish(messages)
         published = time.perf_counter()
-        left = count // batch * batch
-        while left:
+        left = count
+        while left > 0:
             deliveries = consumer.receive(limit=batch, wait_s=10)
             consumer.ack(deliveries)
             left -= len(deliveries)
         done = time.perf_counter()
-    return {
-        "publish_per_s": round(count / (published - started)),
-        "receive_and_ack_per_s": round(count / (done - published)),
-    }
+    return count / (published - started), count / (done - published)
 
 
 def wake_up_ms(transport: PostgresTransport, *, count: int = 100) -> float:
@@ -66,32 +67,21 @@ def wake_up_ms(transport: PostgresTransport, *, count: int = 100) -> float:
     return round(1000 * median(late), 2)
 
 
-def measure(transport: PostgresTransport) -> Iterator[tuple[str, object]]:
+def measure(transport: PostgresTransport) -> Iterator[tuple[str, str]]:
     """Name and value of every measurement."""
-    yield "wake_up_ms", wake_up_ms(transport)
+    yield "publish to arrival at a waiting consumer", f"{wake_up_ms(transport)} ms"
     for batch, count in ((1, 2_000), (32, 32_000), (500, 50_000)):
-        yield f"batch_{batch}", throughput(transport, batch=batch, count=count)
+        yield f"{batch} at a time", throughput(transport, batch=batch, count=count)
     with transport.publisher() as publisher:
         for _ in range(200):
             publisher.publish([Message(BULK, BODY, "backlog")] * 1000)
-    yield "batch_32_behind_200000_others", throughput(transport, batch=32, count=32_000)
+    yield "32 at a time, 200,000 others waiting", throughput(transport, batch=32, count=32_000)
 
 
 def main() -> None:
-    """Print the measurements as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database", help="address of an empty database (default: an embedded server)")
-    address: str | None = parser.parse_args().database
-    if address:
-        transport = PostgresTransport(address)
-        transport.declare()
-        print(json.dumps(dict(measure(transport)), indent=2))
-        return
+    """Print the measurements of an embedded server on the disk of the temporary folder."""
     with tempfile.TemporaryDirectory() as home, EmbeddedPostgres(Path(home)) as server:
         transport = PostgresTransport(server.url)
         transport.declare()
-        print(json.dumps(dict(measure(transport)), indent=2))
-
-
-if __name__ == "__main__":
-    main()
+        for name, value in measure(transport):
+            print(f"{name}: {value}")

@@ -165,16 +165,22 @@ WHITENOISE_USE_FINDERS = True
 
 # A file above 2.5 MB is spooled to the disk while it arrives; its limit is enforced as it streams in.
 FILE_UPLOAD_TEMP_DIR = os.environ.get("VITRINE_UPLOAD_TEMP_DIR") or None
+FILE_UPLOAD_HANDLERS = [
+    "dam.api.upload_limit.UploadLimit",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 DATA_UPLOAD_MAX_NUMBER_FILES = 1
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "dam.api.authentication.BearerToken",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "dam.api.errors.handle",
 }
 # Tokens are kept hashed, end only when they are revoked, and are sent as RFC 6750 says.
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": None}
@@ -186,4 +192,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "AssetState": "dam.assets.models.Asset.State",
+        "ClaimState": "dam.tagging.models.Claim.State",
+        "ClaimSource": "dam.tagging.models.Claim.Source",
+        "TagKind": "dam.tagging.models.Tag.Kind",
+        "Verdict": "dam.tagging.models.Decision.Verdict",
+    },
 }

@@ -4,5 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from dam.api.complete_body import require_complete_bodies
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dam.settings")
-application = get_wsgi_application()
+application = require_complete_bodies(get_wsgi_application())

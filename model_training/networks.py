@@ -98,7 +98,8 @@ def efficientnet_lite2(*, batch_norm: bool = True) -> Any:
         batch_norm: False builds the folded form: convolutions with a bias and no batch norm.
 
     Returns:
-        A ``keras.Model``: float32 RGB ``[N, 260, 260, 3]`` in 0…255 → (features ``[N, 1280]``, logits ``[N, 1000]``).
+        A ``keras.Model``: float32 RGB ``[N, 260, 260, 3]`` in 0…255 → features ``[N, 1280]`` and
+        logits ``[N, 1000]``.
     """
     from keras import Input, Model, layers  # noqa: PLC0415 - importing Keras takes seconds
 

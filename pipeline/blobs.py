@@ -92,9 +92,8 @@ class FolderBlobStore:
         """
         if not _RENDITION_NAME.fullmatch(name) or name == ORIGINAL:
             raise ValueError(f"not a name for a rendition: {name!r}")
-        original = self._path(original_key)
-        if not original.is_file():
-            raise self._missing(original_key)
+        if not self.exists(original_key):
+            raise BlobMissingError(original_key)
         key = f"{original_key.rpartition('/')[0]}/{name}"
         with self._temporary() as (temporary, file):
             with _telling_outages():
@@ -104,8 +103,12 @@ class FolderBlobStore:
 
     def exists(self, key: str) -> bool:
         """See :meth:`pipeline.ports.BlobStore.exists`."""
+        path = self._path(key)
         with _telling_outages():
-            return self._path(key).is_file()
+            if path.is_file():
+                return True
+        self._check_mounted()
+        return False
 
     def read(self, key: str) -> bytes:
         """See :meth:`pipeline.ports.BlobStore.read`."""
@@ -119,7 +122,8 @@ class FolderBlobStore:
             try:
                 return path.open("rb")
             except FileNotFoundError as error:
-                raise self._missing(key) from error
+                self._check_mounted()
+                raise BlobMissingError(key) from error
 
     def delete(self, key: str) -> None:
         """See :meth:`pipeline.ports.BlobStore.delete`."""
@@ -186,11 +190,10 @@ class FolderBlobStore:
             raise InvalidKeyError(f"not a key of this store: {key[:120]!r}")
         return self._root / key
 
-    def _missing(self, key: str) -> Exception:
+    def _check_mounted(self) -> None:
+        """An unmounted disk must not turn every picture of the library into a missing one."""
         if not self._incoming.is_dir():
-            # An unmounted disk must not turn every picture of the library into a missing one.
-            return BlobStoreDownError(f"there is no blob store in {self._root}")
-        return BlobMissingError(key)
+            raise BlobStoreDownError(f"there is no blob store in {self._root}")
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ class Session(Closable):
     def use(self) -> Iterator[Connection]:
         """The connection, in autocommit mode; its failures come out as TransportDownError."""
         try:
-            if self._connection is not None and not _is_open(self._connection):
+            if not self.is_open():
                 self.close()
             if self._connection is None:
                 self._connection = psycopg.connect(
@@ -68,20 +68,20 @@ class Session(Closable):
             self.close()
             raise TransportDownError(f"PostgreSQL queue: {error}") from error
 
+    def is_open(self) -> bool:
+        """Whether the server still holds the other end, as far as the socket knows; reads nothing from it."""
+        if self._connection is None or self._connection.closed:
+            return False
+        socket = select.poll()
+        # Without POLLRDHUP (macOS) a broken connection shows at its next use.
+        socket.register(self._connection.fileno(), getattr(select, "POLLRDHUP", 0))
+        return not socket.poll(0)
+
     def close(self) -> None:
+        """Give the connection back; the next use opens another."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-def _is_open(connection: Connection) -> bool:
-    """Whether the server still holds the other end, as far as the socket knows; reads nothing from it."""
-    if connection.closed:
-        return False
-    socket = select.poll()
-    # Without POLLRDHUP (macOS) a broken connection shows at its next use.
-    socket.register(connection.fileno(), getattr(select, "POLLRDHUP", 0))
-    return not socket.poll(0)
 
 
 class Membership(Closable):
@@ -104,12 +104,14 @@ class Membership(Closable):
             TransportDownError: the server does not answer.
         """
         with self._mutex:
-            if self.number is None or time.monotonic() - self._renewed > RENEW_AFTER_S:
+            recent = time.monotonic() - self._renewed <= RENEW_AFTER_S
+            if self.number is None or not recent or not self._session.is_open():
                 self._renew()
             assert self.number is not None
-        if not self._thread.is_alive() and not self._stopping.is_set():
+            number = self.number
+        if self._thread.ident is None:
             self._thread.start()
-        return self.number
+        return number
 
     def stop_renewing(self) -> None:
         """End the thread; what we hold stays ours until :meth:`close`."""
@@ -118,6 +120,7 @@ class Membership(Closable):
             self._thread.join()
 
     def close(self) -> None:
+        """End the thread and the session: to the server we are dead."""
         self.stop_renewing()
         self._session.close()
 
@@ -129,8 +132,8 @@ class Membership(Closable):
                 with self._mutex:
                     self._renew()
                 pause_s = every_s
-            except TransportDownError:
-                # The caller learns it from its own connection.
+            except (TransportDownError, psycopg.Error):
+                # The caller learns it from its own connection, and our messages from the lease.
                 pause_s = min(_RENEW_AGAIN_S, every_s)
 
     def _renew(self) -> None:

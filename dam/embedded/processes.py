@@ -44,6 +44,8 @@ class Program:
     """What the child gets when we die without saying goodbye."""
     account: Account | None = None
     """The account to become, which only root can. None: stay who we are."""
+    pass_fds: Sequence[int] = ()
+    """Open files that it inherits, under the same numbers."""
 
 
 def spawn(program: Program, output: IO[bytes] | int) -> subprocess.Popen[bytes]:
@@ -76,6 +78,7 @@ def spawn(program: Program, output: IO[bytes] | int) -> subprocess.Popen[bytes]:
         stderr=subprocess.STDOUT,
         env=dict(program.env),
         start_new_session=True,
+        pass_fds=tuple(program.pass_fds),
     )
 
 

@@ -23,6 +23,15 @@ PORT = 5432
 _LONGEST_SOCKET_PATH = 103
 
 
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout, or the folder into which the packages were installed."""
+
+
+def home_folder() -> Path:
+    """VITRINE_HOME: where all state lives."""
+    return Path(os.environ.get("VITRINE_HOME") or ROOT / "var").resolve()
+
+
 def state_file(home: Path) -> Path:
     """Where the state of the embedded system of ``home`` is written."""
     return home / "run" / "system.json"

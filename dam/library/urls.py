@@ -1,3 +1,22 @@
-from django.urls import URLPattern
+"""The addresses of the pages."""
 
-urlpatterns: list[URLPattern] = []
+from django.contrib.auth.views import LogoutView
+from django.urls import path
+
+from dam.library import account, asset_page, views
+
+urlpatterns = [
+    path("", views.library, name="library"),
+    path("cards/", views.cards, name="library-cards"),
+    path("assets/<int:asset_id>/", asset_page.asset, name="asset"),
+    path("assets/<int:asset_id>/decide/", asset_page.decide, name="asset-decide"),
+    path("assets/<int:asset_id>/retry/", asset_page.retry, name="asset-retry"),
+    path("tags/", views.tags, name="tags"),
+    path("try/", views.try_it, name="try"),
+    path("sign-in/", account.SignIn.as_view(), name="sign-in"),
+    path("sign-in/link/<str:uidb64>/<str:token>/", account.sign_in_by_link, name="sign-in-link"),
+    path("sign-out/", LogoutView.as_view(), name="sign-out"),
+    path("account/password/", account.password, name="password"),
+    path("account/tokens/", account.tokens, name="tokens"),
+    path("account/tokens/<str:token_key>/revoke/", account.token_revoke, name="token-revoke"),
+]

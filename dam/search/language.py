@@ -161,16 +161,18 @@ def _explain(token: Token, text: str) -> SearchError:
         if opening is not None:
             return SearchError("This bracket is not closed.", opening + 1)
         return SearchError("Something is missing at the end.", max(len(text), 1))
-    column = token.column
-    if token.type == "RPAR":
-        if text[: column - 1].rstrip().endswith("("):
-            return SearchError("There is nothing between these brackets.", column)
-        if text[: column - 1].count("(") > text[: column - 1].count(")"):
-            return SearchError("Something is missing before this bracket.", column)
-        return SearchError("This bracket was never opened.", column)
+    column = token.column or 1
     if token.type in {"_OR", "_AND"}:
-        return SearchError(f"{token} stands between two things to search for.", column)
-    return SearchError(f"“{token}” is not understood here.", column)
+        message = f"{token} stands between two things to search for."
+    elif token.type != "RPAR":
+        message = f"“{token}” is not understood here."
+    elif text[: column - 1].rstrip().endswith("("):
+        message = "There is nothing between these brackets."
+    elif text[: column - 1].count("(") > text[: column - 1].count(")"):
+        message = "Something is missing before this bracket."
+    else:
+        message = "This bracket was never opened."
+    return SearchError(message, column)
 
 
 def _unclosed(text: str) -> int | None:
@@ -232,10 +234,8 @@ class _ToTree(Transformer[Token, Any]):
         name = children[0][:-1].casefold()
         if name not in FIELDS:
             known = ", ".join(f"{field}: ({meaning})" for field, meaning in FIELDS.items())
-            raise SearchError(
-                f"There is no filter “{children[0]}”. Known: {known}. Put quotation marks around text with a colon.",
-                children[0].column,
-            )
+            message = f"There is no filter “{children[0]}”. Known: {known}."
+            raise SearchError(f"{message} Put quotation marks around text with a colon.", children[0].column)
         return Field(name, str(children[1]).strip('"'))
 
 

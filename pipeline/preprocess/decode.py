@@ -35,6 +35,8 @@ _REDUCED = {
 # libjpeg visits the whole picture again for every scan of a progressive file; no encoder writes more
 # than some twenty, and a few megabytes of empty scans would keep a core busy for an hour.
 _MOST_SCANS = 100
+_STRIP_ROWS = 256
+
 _COMPOSITED_MODES = {"1", "L", "P", "PA", "LA", "La", "RGBA", "RGBa", "YCbCr", "HSV"}
 _SIXTEEN_BIT_MODES = {"I;16", "I;16L", "I;16B", "I;16N"}
 _PRINT_MODES = {"CMYK", "LAB"}
@@ -135,12 +137,22 @@ def _refuse_false_chunks(data: bytes, header: Header) -> None:
 
 def _rgb8(decoded: NDArray[Any]) -> NDArray[np.uint8]:
     """OpenCV's grey, BGR or BGRA of 8 or 16 bits as uint8 RGB on white."""
-    sixteen = decoded.dtype == np.uint16
-    eight = np.asarray(cv2.convertScaleAbs(decoded, alpha=1 / 257) if sixteen else decoded, dtype=np.uint8)
+    height, width = decoded.shape[:2]
+    pixels = np.empty((height, width, 3), np.uint8)
+    # In strips: what is allocated on the way for a whole picture would be five times the picture.
+    for top in range(0, height, _STRIP_ROWS):
+        strip = decoded[top : top + _STRIP_ROWS]
+        pixels[top : top + _STRIP_ROWS] = _strip_rgb8(strip)
+    return pixels
+
+
+def _strip_rgb8(strip: NDArray[Any]) -> NDArray[Any]:
+    sixteen = strip.dtype == np.uint16
+    eight = np.asarray(cv2.convertScaleAbs(strip, alpha=1 / 257) if sixteen else strip, dtype=np.uint8)
     if eight.ndim == 2:
-        return np.asarray(cv2.cvtColor(eight, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+        return cv2.cvtColor(eight, cv2.COLOR_GRAY2RGB)
     bgr = on_white(eight) if eight.shape[2] == 4 else eight
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
 def _refuse_scan_bomb(data: bytes) -> None:
@@ -205,7 +217,7 @@ def _refuse_planar_sixteen_bits(image: Image.Image) -> None:
 
 def _composited(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode in {"PA", "LA", "La", "RGBA", "RGBa"} or "transparency" in image.info:
-        return on_white(np.array(image.convert("RGBA")))
+        return _rgb8(cv2.cvtColor(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2BGRA))
     return np.array(image.convert("RGB"))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import cv2
@@ -25,6 +27,11 @@ PREVIEW_SIDE = 1600
 """Long side of the preview in pixels."""
 
 _LARGEST_INPUT = 4096
+
+# While it is decoded, a picture of 200 megapixels can need three gigabytes: one at a time per process.
+_LARGE_PIXELS = 30_000_000
+_large_turn = threading.Lock()
+
 _INTERPOLATIONS = {"area": cv2.INTER_AREA}
 _FITS = ("squash",)
 
@@ -102,7 +109,7 @@ def prepare(data: bytes, spec: PreprocessSpec, *, limits: Limits = DEFAULT_LIMIT
         image, header = open_picture(io.BytesIO(data), limits=limits)
     except RefusedPictureError as error:
         raise BadPictureError(_FAILURE_OF_REFUSAL[error.reason], error.message) from error
-    with image:
+    with image, _turn_of(header):
         decoded = decode(data, image, header, decoding_scale(header.width, header.height, spec))
     swapped = decoded.orientation >= 5
     width, height = (spec.height, spec.width) if swapped else (spec.width, spec.height)
@@ -114,6 +121,10 @@ def prepare(data: bytes, spec: PreprocessSpec, *, limits: Limits = DEFAULT_LIMIT
             shrink(decoded.pixels, PREVIEW_SIDE, PREVIEW_SIDE), decoded.orientation, decoded.profile
         ),
     )
+
+
+def _turn_of(header: Header) -> AbstractContextManager[object]:
+    return _large_turn if header.width * header.height > _LARGE_PIXELS else nullcontext()
 
 
 def decoding_scale(width: int, height: int, spec: PreprocessSpec) -> int:

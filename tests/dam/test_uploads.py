@@ -111,7 +111,7 @@ def test_the_ledger_sees_a_pending_asset_that_nobody_will_tag(uploader: User) ->
     [
         ("../../etc/passwd.jpg", "passwd.jpg"),
         ("C:\\Users\\me\\Desktop\\cat.jpg", "cat.jpg"),
-        ("it's \"quoted\" 🐈.png", "it's \"quoted\" 🐈.png"),
+        ('it\'s "quoted" 🐈.png', 'it\'s "quoted" 🐈.png'),
         ("a\x00b\nc.jpg", "abc.jpg"),
         ("..", "unnamed"),
         ("", "unnamed"),

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rest_framework.renderers import JSONRenderer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dam.api.serializers import AssetSerializer
+from dam.assets.accounts import NoSuchUserError, acting_user
+from dam.assets.models import Asset
+from dam.search.language import SearchError
+from dam.search.paging import SORTS
+from dam.search.selectors import search_assets, shown_claims
+
+_PAGE = 200
+
+
+class Command(BaseCommand):
+    help = "Find pictures, as the search field does. Quote the query: vitrine search 'dog -cat'."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("query", nargs="*", help='words, "exact words", tag:name, -not, OR; nothing: all')
+        parser.add_argument("--user", help="who searches (default: the first administrator)")
+        parser.add_argument("--sort", choices=SORTS, default="newest")
+        parser.add_argument("--limit", type=int, default=20, help="how many at most (default: 20)")
+        parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        query = " ".join(options["query"])
+        if options["limit"] < 1:
+            raise CommandError("--limit is at least 1")
+        try:
+            user = acting_user(options["user"])
+            assets, notices, more = _collect(user, query, options["sort"], options["limit"])
+        except NoSuchUserError as error:
+            raise CommandError(str(error)) from None
+        except SearchError as error:
+            place = f"\n  {query}\n  {' ' * (error.column - 1)}^" if error.column else ""
+            raise CommandError(f"{error.message}{place}") from None
+        for notice in notices:
+            self.stderr.write(notice)
+        if options["json"]:
+            body = {
+                "results": AssetSerializer(cast("Any", assets), many=True).data,
+                "notices": notices,
+                "more": more,
+            }
+            self.stdout.write(JSONRenderer().render(body).decode())
+        else:
+            self.stdout.write(_table(assets, more=more))
+
+
+def _collect(user: Any, query: str, sort: str, limit: int) -> tuple[list[Asset], list[str], bool]:
+    """Up to ``limit`` assets, page by page; notices; whether there are more."""
+    assets: list[Asset] = []
+    cursor = None
+    while True:
+        page = search_assets(
+            user=user, query=query, sort=sort, cursor=cursor, limit=min(_PAGE, limit - len(assets))
+        )
+        assets += page.assets
+        cursor = page.next_cursor
+        if cursor is None or len(assets) >= limit:
+            return assets, list(page.notices), cursor is not None
+
+
+def _table(assets: list[Asset], *, more: bool) -> str:
+    if not assets:
+        return "Nothing was found."
+    console = Console(width=120, force_terminal=False)
+    with console.capture() as captured:
+        table = Table()
+        table.add_column("id", justify="right")
+        for title in ("name", "state", "tags"):
+            table.add_column(title, overflow="fold")
+        for asset in assets:
+            tags = ", ".join(claim.tag.name for claim in shown_claims(asset))
+            table.add_row(str(asset.pk), Text(asset.filename), asset.state, Text(tags))
+        console.print(table)
+        if more:
+            console.print("There are more; --limit shows them.")
+    return captured.get().rstrip("\n")

@@ -1,0 +1,152 @@
+from __future__ import annotations  # noqa: N999  # the command's name
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import InterfaceError, OperationalError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from dam.assets.accounts import NoSuchUserError, acting_user
+from dam.assets.importing import (
+    Import,
+    ImportedFile,
+    Outcome,
+    files_below,
+    import_file,
+    pending_among,
+    refresh_outcomes,
+)
+from pipeline.ports import DependencyDownError
+
+_LOOK_EVERY_S = 0.3
+_INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+
+
+class Command(BaseCommand):
+    help = (
+        "Catalogue pictures and folders of pictures on this server. Running it again continues: what is "
+        "there already counts as duplicate. Exit code 1 for a path that does not exist, for an outage, and "
+        "with --wait if some were not tagged in time."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file or folder")
+        parser.add_argument("--user", help="whose pictures they become (default: the first administrator)")
+        parser.add_argument("--wait", action="store_true", help="until every picture is tagged or failed")
+        parser.add_argument("--timeout", type=float, metavar="S", help="wait at most so many seconds")
+        parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        for path in options["paths"]:
+            if not path.exists():
+                raise CommandError(f"{path}: no such file or folder")
+        try:
+            user = acting_user(options["user"])
+        except NoSuchUserError as error:
+            raise CommandError(str(error)) from None
+
+        done = Import()
+        try:
+            interrupted = not self._run(done, user, options)
+            refresh_outcomes(done)
+            still = len(pending_among(done.asset_ids()))
+        except (DependencyDownError, OperationalError, InterfaceError) as error:
+            first = str(error).strip().partition("\n")[0]
+            raise CommandError(
+                f"stopped after {len(done.files)} files, which are kept; run it again to continue: {first}"
+            ) from error
+        self.stdout.write(json.dumps(done.as_dict()) if options["json"] else _report(done))
+        if interrupted:
+            self.stderr.write("Interrupted. What is listed is kept; run it again to continue.")
+            sys.exit(_INTERRUPTED)
+        if options["wait"] and still:
+            self.stderr.write(f"{still} pictures were not tagged in time.")
+            sys.exit(1)
+
+    def _run(self, done: Import, user: User, options: dict[str, Any]) -> bool:
+        """Import, and wait if asked to; False if a person stopped it."""
+        # The bar goes to standard error, so that it is seen when the output is piped.
+        console = Console(stderr=True)
+        shown = console.is_terminal and not options["json"]
+        try:
+            paths = list(files_below(options["paths"]))
+            with _bar(console, "Importing", len(paths), shown=shown) as advance:
+                for path in paths:
+                    done.files.append(import_file(path, user=user))
+                    advance(len(done.files))
+            if options["wait"]:
+                _wait(done, options["timeout"], console, shown=shown)
+        except KeyboardInterrupt:
+            return False
+        return True
+
+
+class _bar:  # noqa: N801  # a context manager, read as a function
+    """A progress bar while it lasts, or nothing; gives a function that takes how many are done."""
+
+    def __init__(self, console: Console, title: str, total: int, *, shown: bool) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not shown,
+        )
+        self._task = self._progress.add_task(title, total=total)
+
+    def __enter__(self) -> Callable[[int], None]:
+        self._progress.start()
+        return lambda done: self._progress.update(self._task, completed=done)
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def _wait(done: Import, timeout_s: float | None, console: Console, *, shown: bool) -> None:
+    """Until no asset of the import is pending, or the time is over."""
+    ids = done.asset_ids()
+    deadline = time.monotonic() + timeout_s if timeout_s is not None else None
+    with _bar(console, "Tagging", len(ids), shown=shown) as advance:
+        while pending := pending_among(ids):
+            advance(len(ids) - len(pending))
+            if deadline is not None and time.monotonic() >= deadline:
+                return
+            time.sleep(_LOOK_EVERY_S)
+        advance(len(ids))
+
+
+def _report(done: Import) -> str:
+    """The sums, then every file that needs attention."""
+    console = Console(file=None, width=120, force_terminal=False)
+    with console.capture() as captured:
+        sums = Table(title="Import", show_header=False)
+        sums.add_column()
+        sums.add_column(justify="right")
+        for name, number in done.counts().items():
+            sums.add_row(name, str(number))
+        console.print(sums)
+        bad = [file for file in done.files if file.outcome in {Outcome.REFUSED, Outcome.FAILED}]
+        if bad:
+            console.print(_table_of(bad))
+    return captured.get().rstrip("\n")
+
+
+def _table_of(files: list[ImportedFile]) -> Table:
+    table = Table(title="Not tagged")
+    for title in ("file", "outcome", "reason", "detail"):
+        table.add_column(title, overflow="fold")
+    for file in files:
+        # As Text: names may hold square brackets. Names that are no UTF-8 are shown escaped.
+        name = str(file.path).encode("utf-8", "backslashreplace").decode()
+        table.add_row(Text(name), file.outcome, file.reason, Text(file.detail))
+    return table

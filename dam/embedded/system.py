@@ -1,0 +1,219 @@
+"""Which processes the embedded system consists of: the production commands, told about each other."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dam.embedded.errors import EmbeddedError
+from dam.embedded.logs import LogFile
+from dam.embedded.postgres import EmbeddedPostgres
+from dam.embedded.processes import Program
+from dam.embedded.state import ROOT
+from dam.embedded.supervisor import Child, log_of
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+MARK = "VITRINE_SUPERVISED"
+"""In the environment of every child: the home it belongs to."""
+
+STOP_ORDER = (("web", "relay"), ("worker",), ("results writer",), ("model server",), ("postgres",))
+"""No new work first, then along the way of a picture, the database last."""
+
+# TensorFlow Serving's own port numbers; other systems on this machine may have taken them.
+_FIRST_MODEL_PORT = 8500
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything of one running system is."""
+
+    home: Path
+    database_url: str
+    grpc_port: int
+    rest_port: int
+    web: socket.socket
+    """Bound and listening already; the web processes inherit it."""
+
+    @property
+    def address(self) -> str:
+        """Where people find the site."""
+        return f"http://{HOST}:{self.web.getsockname()[1]}"
+
+    @property
+    def model_server(self) -> str:
+        """Where the worker finds the model server."""
+        return f"{HOST}:{self.grpc_port}"
+
+    @property
+    def model_server_ready(self) -> Path:
+        """Written by the model server when it can answer."""
+        return self.home / "run" / "model_server.json"
+
+    @property
+    def models(self) -> Path:
+        """Folder of the served model's versions."""
+        return self.home / "models" / "tagger"
+
+
+def environment(layout: Layout) -> dict[str, str]:
+    """What every child is told: everything we know, and what only the supervisor can know."""
+    return {
+        # What the user sets stays as it is.
+        "VITRINE_QUEUE_URL": layout.database_url,
+        "VITRINE_BLOB_URL": str(layout.home / "blobs"),
+        "VITRINE_MODEL_NAME": "tagger",
+        **os.environ,
+        "DATABASE_URL": layout.database_url,
+        "VITRINE_HOME": str(layout.home),
+        "VITRINE_MODEL_SERVERS": layout.model_server,
+        "PYTHONUNBUFFERED": "1",
+        MARK: str(layout.home),
+    }
+
+
+def command(layout: Layout, *words: str) -> Program:
+    """``python -m WORDS`` in the environment of the system."""
+    return Program([sys.executable, "-m", *words], environment(layout), cwd=ROOT)
+
+
+def model_server(layout: Layout) -> Child:
+    """The local model server."""
+    words = ["model_training", "serve", "--base-path", str(layout.models), "--model-name", "tagger"]
+    words += ["--grpc-port", str(layout.grpc_port), "--rest-port", str(layout.rest_port)]
+    words += ["--ready-file", str(layout.model_server_ready)]
+    return Child("model server", command(layout, *words), log=log_of(layout.home, "model_server"))
+
+
+def web(layout: Layout) -> Child:
+    """The catalogue's pages and REST interface."""
+    number = layout.web.fileno()
+    words = ["gunicorn", "dam.wsgi:application", "--bind", f"fd://{number}", "--worker-class", "gthread"]
+    words += ["--workers", "2", "--threads", "8", "--timeout", "120", "--graceful-timeout", "10"]
+    # The site is loaded once, before the fork: half the work at the start.
+    words += ["--preload", "--no-control-socket"]
+    program = command(layout, *words)
+    program = Program(
+        program.command,
+        program.env,
+        program.cwd,
+        # gunicorn has children of its own to take along, which it could not if it were killed.
+        death_signal=signal.SIGQUIT,
+        pass_fds=[number],
+    )
+    return Child("web", program, log=log_of(layout.home, "web"))
+
+
+def relay(layout: Layout) -> Child:
+    """Takes queued jobs to the queue."""
+    return Child("relay", command(layout, "dam.cli", "relay"), log=log_of(layout.home, "relay"))
+
+
+def results_writer(layout: Layout) -> Child:
+    """Takes answers into the catalogue."""
+    return Child(
+        "results writer",
+        command(layout, "dam.cli", "write_results"),
+        log=log_of(layout.home, "results_writer"),
+    )
+
+
+def worker(layout: Layout) -> Child:
+    """The tagging worker; it is given the time to finish what was delivered to it."""
+    return Child("worker", command(layout, "workers"), log=log_of(layout.home, "worker"), stop_within_s=30.0)
+
+
+class Database:
+    """The embedded PostgreSQL as a service among the others."""
+
+    name = "postgres"
+    stop_within_s = 30.0
+
+    def __init__(self, server: EmbeddedPostgres) -> None:
+        self.server = server
+        self.log = LogFile(server.log)
+
+    @property
+    def pid(self) -> int | None:
+        """Its main process, while there is one."""
+        return self.server.pid
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self.log.limit()
+        self.server.start()
+
+    def has_ended(self) -> bool:
+        """Whether it was started and has ended."""
+        return self.server.pid is not None and not self.server.is_running()
+
+    def ask_to_stop(self) -> None:
+        """Begin a fast shutdown."""
+        self.server.ask_to_stop()
+
+    def end(self) -> int:
+        """Stop it, now at the latest."""
+        return self.server.stop(fast_within_s=0.1)
+
+
+# ---------------------------------------------------------------------- ports
+
+
+def web_socket(variables: Mapping[str, str]) -> socket.socket:
+    """A listening socket on the port of ``VITRINE_PORT``, or on the first free one from 8000.
+
+    Raises:
+        EmbeddedError: the port that was asked for is taken or is no port.
+    """
+    wanted = variables.get("VITRINE_PORT", "")
+    if not wanted:
+        return _first_free(DEFAULT_PORT)
+    try:
+        found = _listen(int(wanted))
+    except (ValueError, OverflowError):
+        raise EmbeddedError(f"VITRINE_PORT is {wanted!r}, which is no port number (1 to 65535).") from None
+    except PermissionError:
+        raise EmbeddedError(f"You may not use port {wanted}. Set VITRINE_PORT to one from 1024 on.") from None
+    if found is None:
+        raise EmbeddedError(
+            f"Port {wanted} is taken by another program. Set VITRINE_PORT to a free one, or unset it and one "
+            "is chosen."
+        )
+    return found
+
+
+def model_ports() -> tuple[int, int]:
+    """Two free ports, for gRPC and REST."""
+    with _first_free(_FIRST_MODEL_PORT) as grpc:
+        grpc_port: int = grpc.getsockname()[1]
+        with _first_free(grpc_port + 1) as rest:
+            return grpc_port, rest.getsockname()[1]
+
+
+def _first_free(port: int) -> socket.socket:
+    for candidate in range(port, port + 500):
+        if (found := _listen(candidate)) is not None:
+            return found
+    raise EmbeddedError(f"No port from {port} to {port + 499} is free on {HOST}.")
+
+
+def _listen(port: int) -> socket.socket | None:
+    """A listening socket, or None if the port is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        # Else the connections of an earlier run would keep the port for a minute.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            return None
+        raise
+    return listener

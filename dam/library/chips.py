@@ -1,0 +1,91 @@
+"""The parts of a query, each with the query that is left without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from dam.search.language import All, Either, Field, Node, Not, Phrase, Word, parse, walk
+from dam.tagging.models import Tag
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One part of a query as people see it."""
+
+    label: str
+    address: str
+    """Query string of the search without this part."""
+    negated: bool = False
+    is_tag: bool = False
+
+
+def chips_of(query: str, *, sort: str) -> list[Chip]:
+    """The parts that all have to hold; a query of alternatives is one part.
+
+    Raises:
+        SearchError: the query cannot be understood.
+    """
+    tree = parse(query)
+    if tree is None:
+        return []
+    parts = tree.nodes if isinstance(tree, All) else (tree,)
+    names = _tag_names(tree)
+    chips = []
+    for position, part in enumerate(parts):
+        rest = tuple(other for place, other in enumerate(parts) if place != position)
+        bare = part.node if isinstance(part, Not) else part
+        chips.append(
+            Chip(
+                label=_label(part, names),
+                address=search_address(query=write(rest[0] if len(rest) == 1 else All(rest)), sort=sort),
+                negated=isinstance(part, Not),
+                is_tag=isinstance(bare, Field),
+            )
+        )
+    return chips
+
+
+def search_address(*, query: str = "", sort: str = "newest", **more: str) -> str:
+    """``?q=…&sort=…`` with what differs from the plain library; ``"?"`` for that itself."""
+    wanted = {"q": query, "sort": "" if sort == "newest" else sort, **more}
+    return "?" + urlencode({name: value for name, value in wanted.items() if value})
+
+
+def write(node: Node) -> str:
+    """A query that parses to this tree; brackets only where they are needed."""
+    match node:
+        case Word(text):
+            return text
+        case Phrase(text):
+            return f'"{text}"'
+        case Field(name, value):
+            return f'{name}:"{value}"' if " " in value else f"{name}:{value}"
+        case Not(inner):
+            return f"-{_bracketed(inner)}"
+        case All(nodes):
+            return " ".join(
+                _bracketed(child) if isinstance(child, Either) else write(child) for child in nodes
+            )
+        case Either(nodes):
+            return " OR ".join(write(child) for child in nodes)
+
+
+def _bracketed(node: Node) -> str:
+    return f"({write(node)})" if isinstance(node, (Not, All, Either)) else write(node)
+
+
+def _tag_names(tree: Node) -> Mapping[str, str]:
+    slugs = [node.value for node in walk(tree) if isinstance(node, Field) and node.name == "tag"]
+    return dict(Tag.objects.filter(slug__in=slugs).values_list("slug", "name")) if slugs else {}
+
+
+def _label(node: Node, names: Mapping[str, str]) -> str:
+    match node:
+        case Not(inner):
+            return f"not {_label(inner, names)}"
+        case Field("tag", value):
+            return names.get(value, value)
+        case _:
+            return write(node)

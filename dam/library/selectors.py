@@ -1,0 +1,174 @@
+"""Reads for the pages that search has no part in. Pictures go through ``assets_visible_to`` as everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import connection
+from django.db.models import Case, F, OuterRef, Prefetch, QuerySet, Subquery, When, prefetch_related_objects
+from django.utils import timezone
+from knox.models import AuthToken
+
+from dam.assets.addresses import rendition_url
+from dam.assets.models import Asset
+from dam.assets.selectors import assets_visible_to
+from dam.jobs.models import TaggingJob
+from dam.library.wording import waiting_text
+from dam.tagging.models import Claim, ModelVersion, Prediction, Tag
+
+# Counting tags over a million pictures takes seconds; over the newest ones it is as good for browsing.
+TAG_SAMPLE = 20_000
+COVERS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class TagUse:
+    """A tag and how many of the counted pictures have it; ``asset`` is the newest of them."""
+
+    tag: Tag
+    count: int
+    asset: Asset | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TagGroup:
+    """The tags of one first letter."""
+
+    letter: str
+    entries: list[TagUse]
+
+
+@dataclass(frozen=True, slots=True)
+class TagOverview:
+    """The vocabulary as it occurs in the library."""
+
+    covers: list[TagUse]
+    groups: list[TagGroup]
+    sampled: int | None
+    """Over how many pictures was counted, if not over all."""
+
+
+def tags_in_use(*, user: User, sample: int = TAG_SAMPLE, covers: int = COVERS) -> TagOverview:
+    """Tags of the newest ``sample`` pictures with their counts, the most frequent ones with a picture."""
+    newest = assets_visible_to(user).order_by("-id").values("tag_ids")[:sample]
+    sql, params = newest.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT tag_id, count(*) FROM ({sql}) AS newest, unnest(newest.tag_ids) AS tag_id "  # noqa: S608  # our own query set
+            "GROUP BY tag_id ORDER BY count(*) DESC, tag_id",
+            params,
+        )
+        counts: dict[int, int] = dict(cursor.fetchall())
+    tags = Tag.objects.in_bulk(counts)
+    uses = [TagUse(tag=tags[tag_id], count=count) for tag_id, count in counts.items()]
+    by_letter = sorted(uses, key=lambda use: (_letter(use.tag), use.tag.name.casefold()))
+    return TagOverview(
+        covers=_with_covers(uses[:covers], user),
+        groups=[
+            TagGroup(letter=letter, entries=list(entries))
+            for letter, entries in groupby(by_letter, key=lambda use: _letter(use.tag))
+        ],
+        sampled=sample if len(assets_visible_to(user).values("pk")[: sample + 1]) > sample else None,
+    )
+
+
+def _letter(tag: Tag) -> str:
+    first = tag.name[:1].upper()
+    return first if first.isalpha() else "#"
+
+
+def _with_covers(uses: list[TagUse], user: User) -> list[TagUse]:
+    """Each with its newest picture, and no picture twice as long as there are enough."""
+    newest = (
+        assets_visible_to(user)
+        .filter(state=Asset.State.TAGGED, tag_ids__contains=[OuterRef("pk")])
+        .order_by("-id")
+    )
+    wanted = [use.tag.pk for use in uses]
+    candidates: dict[int, list[int]] = {
+        tag_id: [pk for pk in picks if pk is not None]
+        for tag_id, *picks in Tag.objects.filter(pk__in=wanted)
+        .annotate(**{f"pick_{n}": Subquery(newest.values("pk")[n : n + 1]) for n in range(4)})
+        .values_list("pk", *(f"pick_{n}" for n in range(4)))
+    }
+    taken: dict[int, int] = {}
+    # Rare tags choose first: the frequent ones have more to choose from.
+    for use in reversed(uses):
+        picks = candidates.get(use.tag.pk, [])
+        fresh = [pk for pk in picks if pk not in taken.values()]
+        if picks:
+            taken[use.tag.pk] = (fresh or picks)[0]
+    assets = (
+        assets_visible_to(user).select_related("current_version__blob").defer("words").in_bulk(taken.values())
+    )
+    return [
+        TagUse(tag=use.tag, count=use.count, asset=assets[taken[use.tag.pk]])
+        for use in uses
+        if use.tag.pk in taken
+    ]
+
+
+def assets_by_id(*, user: User | AnonymousUser, ids: Sequence[int]) -> list[Asset]:
+    """Those of the assets that the user may see, in the order of ``ids``, with all that a card shows."""
+    claims = Claim.objects.select_related("tag").order_by(
+        Case(When(state=Claim.State.ACCEPTED, then=0), default=1), F("score").desc(nulls_last=True), "tag_id"
+    )
+    found = (
+        assets_visible_to(user)
+        .select_related("current_version__blob")
+        .prefetch_related(Prefetch("claims", claims))
+        .defer("words")
+        .in_bulk(ids)
+    )
+    return [found[pk] for pk in ids if pk in found]
+
+
+def previews_of(*, user: User, ids: Sequence[int]) -> dict[int | None, str]:
+    """Where the large pictures of these assets are, as far as they were made: pages load them ahead."""
+    found = assets_visible_to(user).select_related("current_version__blob").defer("words").in_bulk(ids)
+    addresses = {pk: rendition_url(asset, "preview") for pk, asset in found.items()}
+    return {pk: address for pk, address in addresses.items() if address}
+
+
+def claims_with_people(claims: list[Claim]) -> list[Claim]:
+    """The same claims with who decided and which model suggested, in two queries."""
+    prefetch_related_objects(claims, "decided_by", "model_version")
+    return claims
+
+
+def tagged_by(asset: Asset) -> ModelVersion | None:
+    """The model version whose answer the asset's tags come from."""
+    newest = (
+        Prediction.objects.filter(
+            asset=asset,
+            asset_version_id=asset.current_version_id,
+            purpose__in=(TaggingJob.Purpose.LIVE, TaggingJob.Purpose.CAMPAIGN),
+        )
+        .select_related("model_version")
+        .defer("embedding")
+        .order_by("-generation")
+        .first()
+    )
+    return newest.model_version if newest else None
+
+
+def waiting_for(asset: Asset) -> str:
+    """What a pending asset waits for, in a sentence."""
+    job = (
+        TaggingJob.objects.filter(
+            asset=asset, state__in=(TaggingJob.State.QUEUED, TaggingJob.State.PUBLISHED)
+        )
+        .order_by("-generation")
+        .first()
+    )
+    return waiting_text(job, age=timezone.now() - job.created_at if job else timedelta())
+
+
+def tokens_of(user: User) -> QuerySet[AuthToken]:
+    """The API tokens of a person, newest first."""
+    tokens: QuerySet[AuthToken] = AuthToken.objects.filter(user=user).order_by("-created")
+    return tokens

@@ -1,0 +1,161 @@
+// The page of one picture by keyboard: tags with the arrows, a and r; pictures with the arrows left and right.
+
+import { $, $$, announce, isTyping, withModifier } from "./dom.js";
+import { back, onPage, refresh } from "./navigate.js";
+import { showPlaceholders } from "./pictures.js";
+import { combobox } from "./combobox.js";
+import { askTags, drawTag } from "./search.js";
+import { watch } from "./watch.js";
+
+const MOST_ENLARGED = 2;
+const SWIPE_PX = 60;
+let article = null;
+let chosen = ""; // slug of the tag that was acted on, to find one's place again after the list was redrawn
+
+function claims() {
+  return $$(".claim", article).filter((claim) => claim.offsetParent);
+}
+
+function focusClaim(step) {
+  const all = claims();
+  const at = all.findIndex((claim) => claim.contains(document.activeElement));
+  const next = at < 0 ? (step > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, at + step));
+  all[next]?.focus();
+}
+
+function act(verdict) {
+  const claim = document.activeElement?.closest?.(".claim");
+  const button = claim && $(`button[value="${verdict}"]`, claim);
+  if (!button) return false;
+  button.click();
+  return true;
+}
+
+function step(rel) {
+  const link = $(`a[rel="${rel}"]`, article);
+  link?.click();
+  return Boolean(link);
+}
+
+function onKey(event) {
+  if (!article?.isConnected || withModifier(event) || isTyping(event) || event.target.closest("dialog, .menu, .tray")) return;
+  const done = {
+    ArrowLeft: () => step("prev"),
+    ArrowRight: () => step("next"),
+    ArrowDown: () => (focusClaim(1), true),
+    ArrowUp: () => (focusClaim(-1), true),
+    a: () => act("accepted"),
+    r: () => act("rejected"),
+    z: () => act("withdrawn"),
+    t: () => ($("#new-tag")?.focus(), true),
+    Escape: () => (back($("[data-back]", article).href), true),
+  }[event.key]?.();
+  if (done) event.preventDefault();
+}
+
+/** The list is new after a decision: put the focus where the hand was. */
+function onRedraw() {
+  showPlaceholders(article);
+  addField();
+  if (!chosen) return;
+  if (chosen === "#new-tag") {
+    $("#new-tag")?.focus();
+  } else {
+    const same = document.getElementById(`claim-${chosen.slug}`);
+    const target = same?.offsetParent ? same : claims()[Math.min(chosen.place, claims().length - 1)];
+    (target ?? $("#new-tag"))?.focus({ preventScroll: true });
+  }
+  chosen = "";
+}
+
+function addField() {
+  const form = $("[data-add-tag]", article);
+  const input = form && $("input[name=name]", form);
+  if (!input || input.dataset.ready) return;
+  input.dataset.ready = "yes";
+  const url = $("#claims").dataset.tagsUrl;
+  combobox(input, {
+    ask: async (text, signal) => (text.trim() ? (await askTags(url, text, signal)).slice(0, 8) : []),
+    draw: (tag) => drawTag(tag, input.value.trim()),
+    choose(tag) {
+      input.value = tag.name;
+      form.requestSubmit();
+    },
+  });
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") input.blur();
+  });
+}
+
+/** As large as the stage allows, a small picture up to twice its size; known before it has loaded. */
+function fit(stage) {
+  const image = $("img", stage);
+  if (!image) return;
+  const width = Number(image.getAttribute("width"));
+  const height = Number(image.getAttribute("height"));
+  const ratio = Math.min(stage.clientWidth / width, stage.clientHeight / height, MOST_ENLARGED);
+  image.style.width = `${Math.floor(width * ratio)}px`;
+  image.style.height = `${Math.floor(height * ratio)}px`;
+}
+
+const stageSized = new ResizeObserver((entries) => entries.forEach((entry) => fit(entry.target)));
+
+export function start() {
+  document.addEventListener("keydown", onKey);
+  watchSwipes();
+  document.addEventListener("submit", (event) => {
+    const claim = event.target.closest(".claim");
+    if (claim) chosen = { slug: claim.dataset.slug, place: claims().indexOf(claim) };
+    else if (event.target.matches("[data-add-tag]")) chosen = "#new-tag";
+  }, true);
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (article?.isConnected && $("#claims", article) && event.target.closest?.(".asset")) onRedraw();
+  });
+  document.addEventListener("vitrine:said", (event) => announce(event.detail.text));
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    await navigator.clipboard.writeText(button.dataset.copy);
+    announce("Copied");
+    button.classList.add("is-copied");
+    setTimeout(() => button.classList.remove("is-copied"), 1200);
+  });
+  onPage((main) => open(main));
+}
+
+export function open(main) {
+  article = $("article[data-asset]", main);
+  if (!article) return;
+  stageSized.disconnect();
+  stageSized.observe($(".stage-picture", article)); // calls back at once, too
+  addField();
+  if (article.dataset.state === "pending") {
+    const mine = article;
+    watch(mine.dataset.asset, () => {
+      // What somebody is typing is worth more than the tags; they come with the answer to it.
+      if (mine.isConnected && !$("#new-tag")?.value) refresh();
+    });
+  }
+  const shown = $(".stage-picture img", article);
+  const preload = () => {
+    for (const link of $$("[data-preload]", article)) new Image().src = link.dataset.preload;
+  };
+  if (!shown || shown.complete) preload();
+  else shown.addEventListener("load", preload, { once: true });
+}
+
+/** A finger that moves across the stage turns the page. */
+function watchSwipes() {
+  let from = null;
+  document.addEventListener("touchstart", (event) => {
+    const single = event.touches.length === 1 && event.target.closest(".stage");
+    from = single ? { x: event.touches[0].clientX, y: event.touches[0].clientY } : null;
+  }, { passive: true });
+  document.addEventListener("touchend", (event) => {
+    if (!from || !article?.isConnected) return;
+    const { clientX, clientY } = event.changedTouches[0];
+    const across = clientX - from.x;
+    if (Math.abs(across) > SWIPE_PX && Math.abs(across) > 2 * Math.abs(clientY - from.y)) step(across < 0 ? "next" : "prev");
+    from = null;
+  }, { passive: true });
+}

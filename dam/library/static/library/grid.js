@@ -1,0 +1,201 @@
+// The wall of pictures: rows of equal height that fill the width, more of them as one scrolls, arrow keys.
+
+import { $, $$, elements, isTyping, withModifier } from "./dom.js";
+import { showPlaceholders } from "./pictures.js";
+import { watch } from "./watch.js";
+
+const AHEAD = "1600px";
+const RATIO = { min: 0.45, max: 3.4 };
+let wall = null;
+let widthSeen = 0;
+
+const resized = new ResizeObserver(() => {
+  if (wall && widthOf(wall) !== widthSeen) justify();
+});
+
+const nearEnd = new IntersectionObserver(
+  (entries) => {
+    if (entries.some((entry) => entry.isIntersecting)) loadMore();
+  },
+  { rootMargin: `0px 0px ${AHEAD} 0px` },
+);
+
+/** Whole pixels; clientWidth would round up, and the last card of a row would wrap. */
+const widthOf = (element) => Math.floor(element.getBoundingClientRect().width);
+
+/** Give every card from `first` on its size. All widths are whole pixels and fill the row exactly. */
+function justify(first = 0) {
+  const style = getComputedStyle(wall);
+  const gap = parseFloat(style.columnGap) || 0;
+  const target = parseFloat(style.getPropertyValue("--row")) * parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const width = widthOf(wall);
+  widthSeen = width;
+  let row = [];
+  let ratios = 0;
+  const cards = $$(".card", wall).slice(first);
+  for (const card of cards) {
+    row.push(card);
+    ratios += ratioOf(card);
+    const height = (width - gap * (row.length - 1)) / ratios;
+    if (height <= target) {
+      closeRow(row, height, width, gap);
+      row = [];
+      ratios = 0;
+    }
+  }
+  // The last row is not stretched: two pictures would fill the screen.
+  if (row.length) {
+    const height = Math.min(target, (width - gap * (row.length - 1)) / ratios);
+    for (const card of row) setSize(card, Math.floor(height * ratioOf(card)), Math.round(height));
+    wall.dataset.open = row.length;
+  } else {
+    wall.dataset.open = 0;
+  }
+  wall.classList.add("is-justified");
+}
+
+function closeRow(row, height, width, gap) {
+  let left = width - gap * (row.length - 1);
+  row.forEach((card, place) => {
+    const own = place === row.length - 1 ? left : Math.round(height * ratioOf(card));
+    left -= own;
+    setSize(card, own, Math.round(height));
+  });
+}
+
+function setSize(card, width, height) {
+  card.style.width = `${width}px`;
+  card.style.height = `${height}px`;
+}
+
+function ratioOf(card) {
+  const ratio = Number(card.dataset.width) / Number(card.dataset.height);
+  return Math.min(RATIO.max, Math.max(RATIO.min, ratio || 1));
+}
+
+async function loadMore() {
+  const link = $("[data-more]");
+  if (!link || link.dataset.loading) return;
+  link.dataset.loading = "yes";
+  const url = new URL(link.href);
+  url.searchParams.set("fragment", "1");
+  const mine = wall;
+  let response;
+  try {
+    response = await fetch(url);
+  } catch {
+    delete link.dataset.loading; // offline: the link stays, and the next scroll tries again
+    return;
+  }
+  if (!response.ok || response.redirected) return; // stale: the link leads to a page that says so
+  const parts = elements(await response.text());
+  const first = $$(".card", mine).length - Number(mine.dataset.open || 0);
+  mine.append(...parts.filter((part) => part.matches(".card")));
+  link.parentElement.replaceWith(...parts.filter((part) => !part.matches(".card")));
+  if (mine !== wall) return;
+  showPlaceholders(mine);
+  justify(first);
+  watchPending();
+  observeEnd();
+}
+
+function observeEnd() {
+  nearEnd.disconnect();
+  const link = $("[data-more]");
+  if (link) nearEnd.observe(link);
+}
+
+function watchPending() {
+  for (const card of $$('.card[data-state="pending"]', wall)) watch(card.dataset.assetId, settle);
+}
+
+/** A card has its tags now: put the new one in its place. */
+function settle(fresh) {
+  for (const old of $$(`.card[data-asset-id="${fresh.dataset.assetId}"]`)) {
+    const card = fresh.cloneNode(true);
+    const focused = old.contains(document.activeElement);
+    card.classList.add("is-fresh");
+    const sameShape = old.dataset.width === card.dataset.width && old.dataset.height === card.dataset.height;
+    card.style.width = old.style.width;
+    card.style.height = old.style.height;
+    const link = $(".card-link", card);
+    link.href = $(".card-link", old).href;
+    old.replaceWith(card);
+    showPlaceholders(card.parentElement);
+    if (focused) link.focus({ preventScroll: true });
+    if (!sameShape && wall?.contains(card)) justify();
+  }
+}
+
+/** Put cards of new uploads at the head of the plain library. */
+export function prepend(cards) {
+  if (wall?.dataset.fresh !== "yes") return false;
+  const unseen = cards.filter((card) => !$(`.card[data-asset-id="${card.dataset.assetId}"]`, wall));
+  wall.prepend(...unseen);
+  countMore(unseen.length);
+  showPlaceholders(wall);
+  justify();
+  watchPending();
+  return true;
+}
+
+function countMore(more) {
+  const count = $("[data-count]");
+  if (!count) return;
+  const now = Number(count.dataset.count) + more;
+  count.dataset.count = now;
+  count.textContent = `${now.toLocaleString("en")} picture${now === 1 ? "" : "s"}`;
+}
+
+// ------------------------------------------------------------------ keys
+
+function move(key) {
+  const cards = $$(".card-link", wall);
+  const at = cards.indexOf(document.activeElement);
+  if (at < 0) {
+    if (key === "ArrowUp" || key === "ArrowDown") return false;
+    cards.find((card) => card.getBoundingClientRect().top >= 0)?.focus();
+    return true;
+  }
+  const next = key === "ArrowLeft" ? cards[at - 1] : key === "ArrowRight" ? cards[at + 1] : vertical(cards, at, key === "ArrowDown" ? 1 : -1);
+  if (!next) return true;
+  next.focus({ preventScroll: true });
+  next.scrollIntoView({ block: "nearest", behavior: "instant" });
+  return true;
+}
+
+/** The card above or below whose middle is nearest. */
+function vertical(cards, at, step) {
+  const box = cards[at].getBoundingClientRect();
+  const middle = box.left + box.width / 2;
+  let best = null;
+  let rowTop = null;
+  for (let place = at + step; place >= 0 && place < cards.length; place += step) {
+    const other = cards[place].getBoundingClientRect();
+    if (Math.abs(other.top - box.top) < 2) continue;
+    rowTop ??= other.top;
+    if (Math.abs(other.top - rowTop) > 2) break;
+    const distance = Math.abs(other.left + other.width / 2 - middle);
+    if (!best || distance < best.distance) best = { card: cards[place], distance };
+  }
+  return best?.card;
+}
+
+export function start() {
+  document.addEventListener("keydown", (event) => {
+    if (!wall || !event.key.startsWith("Arrow") || withModifier(event) || event.shiftKey || isTyping(event)) return;
+    if (event.target.closest(".menu, dialog, .tray")) return;
+    if (move(event.key)) event.preventDefault();
+  });
+}
+
+export function open(main, { fresh }) {
+  resized.disconnect();
+  nearEnd.disconnect();
+  wall = $("#wall", main);
+  if (!wall) return;
+  if (fresh || widthOf(wall) !== widthSeen) justify();
+  resized.observe(wall);
+  watchPending();
+  observeEnd();
+}

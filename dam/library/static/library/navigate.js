@@ -1,0 +1,156 @@
+// Pages change without leaving the document, so that uploads go on, and a page that one returns to is the
+// very same one: its pictures, its scroll position, its focus. Without this module every link still works.
+
+import { $, announce, toast } from "./dom.js";
+
+const KEPT = 6;
+const kept = new Map(); // history key → { main, title, scroll, focus, search }
+let here = history.state?.key ?? crypto.randomUUID();
+let running = null;
+const listeners = [];
+
+/** Call back with the new <main> whenever a page was put in place; `fresh` unless it was kept. */
+export function onPage(listener) {
+  listeners.push(listener);
+}
+
+/** Go to an address of this site. `replace`: in the place of this page in the history. */
+export async function go(address, { replace = false } = {}) {
+  const url = new URL(address, location.href);
+  const page = await load(url);
+  if (!page) return;
+  if (!replace) {
+    keep();
+    here = crypto.randomUUID();
+  }
+  const from = replace ? history.state?.from : $("#main").dataset.page;
+  history[replace ? "replaceState" : "pushState"]({ key: here, from }, "", page.address);
+  place(page, { fresh: true });
+  scrollTo(0, 0);
+  $("#main").focus({ preventScroll: true });
+  announce([document.title, $(".results-count")?.textContent].filter(Boolean).join(", "));
+}
+
+/** The same page again, as it is now. */
+export async function refresh() {
+  const page = await load(new URL(location.href));
+  if (page) place(page, { fresh: true });
+}
+
+/** Back to the page that this one was opened from, or to `address` if it was opened by itself. */
+export function back(address) {
+  if (history.state?.from) history.back();
+  else go(address);
+}
+
+async function load(url) {
+  running?.abort();
+  running = new AbortController();
+  document.documentElement.classList.add("is-loading");
+  try {
+    const response = await fetch(url, { signal: running.signal, headers: { Accept: "text/html" } });
+    const found = new DOMParser().parseFromString(await response.text(), "text/html");
+    const main = $("#main", found);
+    if (!main) {
+      // Signed out, or a page of another kind: let the browser show it.
+      location.assign(response.url);
+      return null;
+    }
+    const search = $("#q", found)?.value ?? "";
+    const address = response.redirected ? response.url + url.hash : url.href;
+    return { main: document.adoptNode(main), title: found.title, search, address };
+  } catch (error) {
+    if (error.name !== "AbortError") location.assign(url);
+    return null;
+  } finally {
+    document.documentElement.classList.remove("is-loading");
+  }
+}
+
+function keep() {
+  const main = $("#main");
+  const focus = main.contains(document.activeElement) ? document.activeElement : null;
+  kept.delete(here);
+  kept.set(here, { main, title: document.title, scroll: scrollY, focus, search: $("#q")?.value ?? "" });
+  if (kept.size > KEPT) kept.delete(kept.keys().next().value);
+}
+
+function place(page, { fresh }) {
+  $("#main").replaceWith(page.main);
+  document.title = page.title;
+  const section = { library: "library", asset: "library", tags: "tags", try: "try" }[page.main.dataset.page];
+  for (const link of document.querySelectorAll("[data-section]")) {
+    if (link.dataset.section === section) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const field = $("#q");
+  if (field && document.activeElement !== field) field.value = page.search;
+  if (fresh) window.htmx?.process(page.main);
+  for (const listener of listeners) listener(page.main, { fresh });
+}
+
+async function onPopState(event) {
+  const key = event.state?.key;
+  if (!key) return;
+  keep();
+  const left = $("#main article[data-asset]")?.dataset.asset;
+  here = key;
+  const page = kept.get(key);
+  if (!page) {
+    const loaded = await load(new URL(location.href));
+    if (loaded) place(loaded, { fresh: true });
+    return;
+  }
+  place(page, { fresh: false });
+  scrollTo(0, page.scroll);
+  // From a picture one returns to its place among the others, wherever one had paged to meanwhile.
+  const card = left && $(`.card[data-asset-id="${left}"] .card-link`);
+  (card ?? page.focus)?.focus({ preventScroll: true });
+  card?.scrollIntoView({ block: "nearest" });
+}
+
+function pageLink(event) {
+  const link = event.target.closest("a[href]");
+  const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
+  if (!link || !plain || link.target || link.hasAttribute("download") || "full" in link.dataset) return null;
+  return link.origin === location.origin && link.protocol.startsWith("http") ? link : null;
+}
+
+export function start() {
+  history.scrollRestoration = "manual";
+  history.replaceState({ ...history.state, key: here }, "");
+  addEventListener("popstate", onPopState);
+  document.addEventListener("click", (event) => {
+    const link = event.defaultPrevented ? null : pageLink(event);
+    if (!link || (link.hash && link.pathname === location.pathname)) return;
+    event.preventDefault();
+    if ("back" in link.dataset) back(link.href);
+    else go(link.href, { replace: Boolean(link.closest(".stage")) });
+  });
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "get") return;
+    event.preventDefault();
+    const values = [...new FormData(form)].filter(([, value]) => String(value).trim());
+    const query = new URLSearchParams(values).toString();
+    go(form.action + (query ? `?${query}` : ""));
+  });
+  // What htmx loads may be the sign-in page, when the session ended meanwhile.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr } = event.detail;
+    if (xhr.responseURL && new URL(xhr.responseURL).pathname.startsWith("/sign-in/")) {
+      event.detail.shouldSwap = false;
+      location.reload();
+    }
+  });
+  document.addEventListener("htmx:responseError", (event) => {
+    const refused = event.detail.xhr.status === 403;
+    toast(refused ? "You may not do that, or you signed in again elsewhere: load the page anew." : "That did not work. Try again.");
+  });
+  document.addEventListener("htmx:sendError", () => toast("The server does not answer. Nothing was changed."));
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id === "main" || event.detail.elt.id === "main") {
+      for (const listener of listeners) listener($("#main"), { fresh: true });
+    }
+  });
+}

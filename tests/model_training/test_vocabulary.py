@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from model_training.vocabulary import Tag, Vocabulary, build_vocabulary
+from model_training.vocabulary.tags import slugify
+from model_training.vocabulary.wordnet import WordNet
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    return build_vocabulary()
+
+
+@pytest.fixture(scope="module")
+def tags(vocabulary: Vocabulary) -> dict[str, Tag]:
+    return {tag.slug: tag for tag in vocabulary.tags}
+
+
+def test_no_two_tags_share_a_slug_or_a_name(vocabulary: Vocabulary) -> None:
+    assert len({tag.slug for tag in vocabulary.tags}) == len(vocabulary.tags)
+    assert len({tag.name.casefold() for tag in vocabulary.tags}) == len(vocabulary.tags)
+
+
+def test_no_two_tags_mean_the_same_classes(vocabulary: Vocabulary) -> None:
+    assert len({tag.classes for tag in vocabulary.tags}) == len(vocabulary.tags)
+
+
+def test_every_class_belongs_to_exactly_one_leaf(vocabulary: Vocabulary) -> None:
+    leaves = [sorted(tag.classes) for tag in vocabulary.tags if tag.kind == "leaf"]
+    assert sorted(index for classes in leaves for index in classes) == list(range(1000))
+
+
+def test_every_parent_is_an_ancestor_that_contains_its_child(tags: dict[str, Tag]) -> None:
+    for tag in tags.values():
+        for parent in tag.parents:
+            assert tags[parent].kind == "ancestor"
+            assert tag.classes < tags[parent].classes
+
+
+def test_parents_are_the_nearest_ancestors(tags: dict[str, Tag]) -> None:
+    assert tags["golden-retriever"].parents == ("retriever",)
+    assert tags["retriever"].parents == ("dog",)
+    assert tags["dog"].parents == ("animal",)
+    assert tags["animal"].parents == ()
+    assert set(tags["espresso"].parents) == {"beverage", "coffee"}
+
+
+def test_the_ancestors_that_people_search_for_are_there(tags: dict[str, Tag]) -> None:
+    wanted = {
+        *("dog", "cat", "bird", "fish", "insect", "reptile", "vehicle", "car", "boat", "aircraft", "building"),
+        *("food", "fruit", "beverage", "furniture", "instrument", "tool", "clothing", "footwear", "kitchenware"),
+        *("electronics", "sports-equipment", "flower", "landscape"),
+    }
+    assert wanted <= {slug for slug, tag in tags.items() if tag.kind == "ancestor"}
+    assert len(tags["dog"].classes) == 118
+
+
+def test_merged_classes_are_in_an_ancestor_as_a_whole(tags: dict[str, Tag]) -> None:
+    leaves = [tag for tag in tags.values() if tag.kind == "leaf" and len(tag.classes) > 1]
+    assert leaves
+    for ancestor in (tag for tag in tags.values() if tag.kind == "ancestor"):
+        assert all(leaf.classes <= ancestor.classes or not leaf.classes & ancestor.classes for leaf in leaves)
+
+
+@pytest.mark.parametrize(
+    ("slug", "name"),
+    [
+        ("crane-bird", "crane (bird)"),
+        ("construction-crane", "construction crane"),
+        ("cardigan", "cardigan"),
+        ("cardigan-welsh-corgi", "Cardigan Welsh corgi"),
+        ("male-duck", "male duck"),
+        ("german-shepherd", "German shepherd"),
+        ("leotard", "leotard"),
+        ("one-piece-swimsuit", "one-piece swimsuit"),
+        ("consomme", "consommé"),
+    ],
+)
+def test_names_are_plain_and_unambiguous(tags: dict[str, Tag], slug: str, name: str) -> None:
+    assert tags[slug].name == name
+
+
+def test_doubled_classes_are_one_tag(tags: dict[str, Tag]) -> None:
+    assert tags["missile"].classes == {657, 744}
+    assert tags["sunglasses"].classes == {836, 837}
+
+
+def test_a_synonym_is_never_another_tags_name(vocabulary: Vocabulary) -> None:
+    names = {tag.name.casefold() for tag in vocabulary.tags} | {tag.slug for tag in vocabulary.tags}
+    for tag in vocabulary.tags:
+        assert not {synonym.casefold() for synonym in tag.synonyms} & names
+        assert len({synonym.casefold() for synonym in tag.synonyms}) == len(tag.synonyms)
+
+
+def test_a_tag_is_found_by_its_other_words(tags: dict[str, Tag]) -> None:
+    assert "mallard" in tags["male-duck"].synonyms
+    assert "automobile" in tags["car"].synonyms
+    assert "Canis familiaris" in tags["dog"].synonyms
+    assert "sofa" not in tags["sofa"].synonyms
+    assert "couch" in tags["sofa"].synonyms
+
+
+def test_thresholds_leave_room_for_something_to_be_shown(vocabulary: Vocabulary) -> None:
+    assert all(0.1 <= tag.threshold <= 0.7 for tag in vocabulary.tags)
+
+
+def test_building_twice_gives_the_same_id_and_another_threshold_another(vocabulary: Vocabulary) -> None:
+    assert build_vocabulary().id == vocabulary.id
+    first, *others = vocabulary.tags
+    moved = Tag(**{**_fields(first), "threshold": first.threshold + 0.1})
+    assert Vocabulary(vocabulary.source, (moved, *others)).id != vocabulary.id
+
+
+def _fields(tag: Tag) -> dict[str, Any]:
+    return {name: getattr(tag, name) for name in Tag.__slots__}
+
+
+def test_membership_columns_are_the_classes(vocabulary: Vocabulary) -> None:
+    matrix = vocabulary.membership(1000)
+    assert matrix.shape == (1000, len(vocabulary.tags))
+    for column, tag in enumerate(vocabulary.tags):
+        assert set(matrix[:, column].nonzero()[0].tolist()) == tag.classes
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [("St. Bernard", "st-bernard"), ("lady's slipper", "ladys-slipper"), ("kite (bird)", "kite-bird")],
+)
+def test_slugs_are_ascii_words_joined_by_hyphens(name: str, slug: str) -> None:
+    assert slugify(name) == slug
+
+
+def test_wordnet_knows_what_lies_above_a_dog() -> None:
+    wordnet = WordNet()
+    assert "dog" in wordnet.synset("n02084071").words
+    above = {wordnet.synset(wnid).words[0] for wnid in wordnet.above("n02099601")}
+    assert {"retriever", "dog", "mammal", "animal", "entity"} <= above
+    with pytest.raises(KeyError):
+        wordnet.synset("n00000000")

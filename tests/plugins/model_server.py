@@ -1,0 +1,114 @@
+"""The default model, built once, and a model server process on free ports."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import model_training
+from tests.plugins.processes import stopped, wait_for
+
+REPOSITORY = Path(model_training.__file__).parent.parent
+_STARTS_WITHIN_S = 240
+
+
+@dataclass(frozen=True)
+class ModelServer:
+    """A running stand-in for TensorFlow Serving that serves the model ``tagger``."""
+
+    base_path: Path
+    grpc_port: int
+    rest_port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def address(self) -> str:
+        """For gRPC, ``host:port``."""
+        return f"127.0.0.1:{self.grpc_port}"
+
+    @property
+    def rest(self) -> str:
+        """Start of every REST address."""
+        return f"http://127.0.0.1:{self.rest_port}/v1/models/tagger"
+
+
+def _recipe() -> str:
+    """Names everything the default model is made from, so that a changed recipe is a new folder."""
+    source = REPOSITORY / "model_training"
+    files = [
+        *(source / f"{name}.py" for name in ("weights", "networks", "export", "default_model")),
+        *(p for folder in ("vocabulary", "projection") for p in (source / folder).iterdir() if p.is_file()),
+    ]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@pytest.fixture(scope="session")
+def model_dir() -> Path:
+    """Folder with the default model in ``tagger/1``. Read-only for tests: it is shared and kept.
+
+    Lies in ``VITRINE_TEST_MODELS`` (default ``build/test-models`` in the repository).
+    """
+    from model_training.default_model import build_default
+
+    root = Path(os.environ.get("VITRINE_TEST_MODELS", REPOSITORY / "build" / "test-models"))
+    folder = root / _recipe()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:  # several test runs may share the folder
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        build_default(folder, console=Console(file=sys.stderr))
+    return folder
+
+
+@contextmanager
+def serving(base_path: Path, work: Path, *options: str) -> Iterator[ModelServer]:
+    """A server of its own for the version folders in ``base_path``; ``options`` go to its command line."""
+    ready = work / "ready.json"
+    source = () if "--models-config" in options else ("--base-path", str(base_path))
+    command = [sys.executable, "-m", "model_training", "serve", *source, "--ready-file", str(ready)]
+    command += ["--grpc-port", "0", "--rest-port", "0", "--poll-s", "0.2", *options]
+    with (work / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT)
+        with stopped(process):
+            wait_for(
+                lambda: ready.exists() or process.poll() is not None, _STARTS_WITHIN_S, "the model server"
+            )
+            assert process.poll() is None, (work / "server.log").read_text()
+            ports = json.loads(ready.read_text())
+            yield ModelServer(base_path, ports["grpc"], ports["rest"], process)
+
+
+@pytest.fixture(scope="session")
+def model_server(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+    """A server of the default model, shared by all tests that only ask it."""
+    with serving(model_dir / "tagger", tmp_path_factory.mktemp("model-server")) as server:
+        yield server
+
+
+@pytest.fixture
+def serve_models(tmp_path: Path) -> Iterator[Callable[..., ModelServer]]:
+    """Starts servers of one's own: ``serve_models(base_path, *options)``."""
+    with ExitStack() as servers:
+        count = 0
+
+        def start(base_path: Path, *options: str) -> ModelServer:
+            nonlocal count
+            count += 1
+            work = tmp_path / f"server-{count}"
+            work.mkdir()
+            return servers.enter_context(serving(base_path, work, *options))
+
+        yield start

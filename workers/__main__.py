@@ -1,0 +1,73 @@
+"""``python -m workers``: one tagging worker, told by its environment what to work on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+import cv2
+import structlog
+from pydantic import ValidationError
+
+from pipeline.blobs import blob_store_from_url
+from pipeline.ports import DependencyDownError
+from pipeline.tfserving.client import TensorFlowServing
+from pipeline.transports import transport_from_url
+from workers.batch import PictureStalledError, Ports
+from workers.health import Health, HealthServer
+from workers.logs import configure_logs
+from workers.patience import Shutdown
+from workers.settings import WorkerSettings
+from workers.tagger import Tagger
+
+_log = structlog.get_logger()
+
+# Beyond the time that one picture may take there is no reason to be silent.
+_SILENCE_MARGIN_S = 60.0
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; the exit status is 0 after a clean stop."""
+    try:
+        settings = WorkerSettings()
+    except ValidationError as error:
+        print(f"The worker's settings (VITRINE_…) are wrong:\n{error}", file=sys.stderr)  # noqa: T201
+        return os.EX_USAGE
+    configure_logs(settings.log_format)
+    # Pictures are decoded side by side by our own threads; more of them inside OpenCV only contend.
+    cv2.setNumThreads(1)
+    shutdown = Shutdown(settings.shutdown_deadline_s)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: shutdown.ask())
+    health = Health(
+        max_silence_s=settings.picture_deadline_s + settings.predict_deadline_s + _SILENCE_MARGIN_S,
+        heartbeat_file=Path(settings.heartbeat_file) if settings.heartbeat_file else None,
+    )
+    with contextlib.ExitStack() as stack:
+        if settings.health_port:
+            stack.enter_context(HealthServer(health, settings.health_host, settings.health_port))
+        try:
+            transport = stack.enter_context(transport_from_url(settings.queue_url))
+            predictor = stack.enter_context(
+                TensorFlowServing(
+                    settings.model_servers,
+                    model_name=settings.model_name,
+                    timeout_s=settings.predict_deadline_s,
+                )
+            )
+            ports = Ports(transport, blob_store_from_url(settings.blob_url), predictor)
+            Tagger(settings, ports, shutdown, health).run()
+        except DependencyDownError as error:
+            _log.critical("cannot start", error=str(error))
+            return os.EX_UNAVAILABLE
+        except PictureStalledError as stalled:
+            _log.critical("ending the process by force", reason=str(stalled))
+            os._exit(os.EX_SOFTWARE)
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

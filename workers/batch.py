@@ -1,0 +1,273 @@
+"""What happens to one micro-batch, from its deliveries to their acknowledgement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+from pydantic import ValidationError
+
+from pipeline.messages import Outcome, TagRequest, TagResult
+from pipeline.ports import (
+    BlobStore,
+    Consumer,
+    Delivery,
+    DependencyDownError,
+    IncompatibleModelError,
+    Message,
+    ModelMissingError,
+    ModelSpec,
+    Predictions,
+    Predictor,
+    PreprocessSpec,
+    Publisher,
+    Transport,
+)
+from pipeline.preprocess import UnsupportedSpecError, check_supported
+from pipeline.topology import RESULTS
+from workers.patience import Patience
+from workers.picture_work import PictureWork, ScoreFilter
+from workers.settings import WorkerSettings
+
+# So many versions may follow one another while one batch is answered, before something must be wrong.
+_MOST_VERSIONS = 3
+_BEAT_EVERY_S = 1.0
+
+_log = structlog.get_logger()
+
+
+class PictureStalledError(Exception):
+    """Decoding hangs. No thread can be stopped from outside, so the process has to end."""
+
+
+class _UnknownLabelError(Exception):
+    """Nobody serves this label, and we have waited for it long enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a worker depends on."""
+
+    transport: Transport
+    blobs: BlobStore
+    predictor: Predictor
+
+
+class BatchHandler:
+    """Handles batches one after the other; every step is repeated until what it depends on answers."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        ports: Ports,
+        patience: Patience,
+        *,
+        publisher: Publisher,
+        consumer: Consumer,
+    ) -> None:
+        self._settings = settings
+        self._blobs = ports.blobs
+        self._predictor = ports.predictor
+        self._publisher = publisher
+        self._consumer = consumer
+        self._patience = patience
+        self._specs: dict[str, ModelSpec] = {}
+        self._scores = ScoreFilter(settings.score_floor, settings.max_scores)
+        self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
+
+    def close(self) -> None:
+        """End the decode threads, once they are idle."""
+        self._pool.shutdown()
+
+    def handle(self, deliveries: Sequence[Delivery]) -> None:
+        """Answer every request, then acknowledge it; a message that is no request is dead-lettered.
+
+        Raises:
+            GaveUpError: asked to stop, and something is down; what is un-acked will come again.
+            PictureStalledError: see there.
+        """
+        by_label: dict[str, list[PictureWork]] = {}
+        for delivery in deliveries:
+            try:
+                request = TagRequest.model_validate_json(delivery.body)
+            except ValidationError as error:
+                self._reject(delivery, f"not a request: {_first_complaint(error)}")
+            else:
+                by_label.setdefault(request.model_label, []).append(PictureWork(delivery, request))
+        for label, works in by_label.items():
+            self._tag(label, works)
+
+    def _tag(self, label: str, works: Sequence[PictureWork]) -> None:
+        clock = _Clock()
+        try:
+            with clock.stage("answer"):
+                self._patience.persist(
+                    "answer",
+                    lambda: self._answer(label, works, clock),
+                    on_failure=self._label_patience(label),
+                )
+        except _UnknownLabelError as unknown:
+            for work in works:
+                self._reject(work.delivery, str(unknown))
+            return
+        results = [work.result for work in works if work.result is not None]
+        messages = [
+            Message(
+                RESULTS, result.model_dump_json().encode(), message_id=f"{result.job_id}-{result.generation}"
+            )
+            for result in results
+        ]
+        with clock.stage("publish"):
+            self._patience.persist("publish", lambda: self._publisher.publish(messages))
+        with clock.stage("ack"):
+            self._patience.persist("ack", lambda: self._consumer.ack([work.delivery for work in works]))
+        _log_batch(works[0].delivery.queue, label, results, clock)
+
+    def _answer(self, label: str, works: Sequence[PictureWork], clock: _Clock) -> None:
+        """Bring every work to its result; called again after an outage, it does only what is left.
+
+        Raises:
+            DependencyDownError: the blob store or the model server.
+        """
+        # Asking every time would cost a call per batch; whoever answers tells if it has changed.
+        spec = self._specs.pop(label, None) or supported(self._predictor.spec(label))
+        for _ in range(_MOST_VERSIONS):
+            with clock.stage("prepare"):
+                self._prepare(works, spec.preprocess)
+            open_works = [work for work in works if work.result is None]
+            if not open_works:
+                self._specs[label] = spec
+                return
+            images = np.stack([work.pixels for work in open_works if work.pixels is not None])
+            began = time.perf_counter()
+            try:
+                with clock.stage("predict"):
+                    predictions = self._predictor.predict(images, label=label)
+            except ValueError as error:
+                newer = supported(self._predictor.spec(label))
+                if newer.preprocess == spec.preprocess:
+                    raise IncompatibleModelError(f"the model refuses what it asked for: {error}") from error
+                spec = newer  # rolled out between the two calls: prepare again
+                continue
+            if predictions.spec.preprocess == spec.preprocess:
+                _check_answer(predictions, len(open_works))
+                spent_ms = (time.perf_counter() - began) * 1000
+                for index, work in enumerate(open_works):
+                    work.answer(predictions, index, predict_ms=spent_ms, scores=self._scores)
+                self._specs[label] = predictions.spec
+                return
+            spec = supported(predictions.spec)  # another version answered: prepare again
+        raise IncompatibleModelError("every answer came from a version with another preprocess")
+
+    def _prepare(self, works: Sequence[PictureWork], spec: PreprocessSpec) -> None:
+        limits = self._settings.limits
+        outages: list[DependencyDownError] = []
+        for future in self._as_completed(
+            self._pool.submit(work.advance, self._blobs, spec, limits) for work in works
+        ):
+            try:
+                future.result()
+            except DependencyDownError as error:
+                outages.append(error)
+        if outages:
+            raise outages[0]
+
+    def _as_completed(self, futures: Iterable[Future[None]]) -> Iterator[Future[None]]:
+        pending, progress = set(futures), time.monotonic()
+        while pending:
+            done, pending = wait(pending, timeout=_BEAT_EVERY_S, return_when=FIRST_COMPLETED)
+            now = time.monotonic()
+            if done:
+                progress = now
+            elif now - progress > self._settings.picture_deadline_s:
+                raise PictureStalledError(f"no picture was finished for {now - progress:.0f} s")
+            self._patience.beat()
+            yield from done
+
+    def _label_patience(self, label: str) -> Callable[[Exception], None]:
+        """A campaign for a version that was withdrawn must not keep this worker for ever."""
+        until = time.monotonic() + self._settings.unknown_label_patience_s
+
+        def check(error: Exception) -> None:
+            if label and isinstance(error, ModelMissingError) and time.monotonic() >= until:
+                raise _UnknownLabelError(f"the model server knows no version labelled {label!r}")
+
+        return check
+
+    def _reject(self, delivery: Delivery, reason: str) -> None:
+        _log.error("dead-lettered", queue=delivery.queue, message_id=delivery.message_id, reason=reason)
+        self._patience.persist("reject", lambda: self._consumer.reject(delivery, reason=reason))
+
+
+def supported(spec: ModelSpec) -> ModelSpec:
+    """The same spec, if this worker can feed that model.
+
+    Raises:
+        IncompatibleModelError: it cannot.
+    """
+    try:
+        check_supported(spec.preprocess)
+    except UnsupportedSpecError as error:
+        version = spec.identity.version
+        raise IncompatibleModelError(f"version {version} cannot be fed by this worker: {error}") from error
+    return spec
+
+
+def _check_answer(predictions: Predictions, count: int) -> None:
+    scores, embeddings = predictions.scores, predictions.embeddings
+    shaped = scores.shape == (count, len(predictions.spec.labels)) and embeddings.shape[:1] == (count,)
+    if not shaped or not np.isfinite(scores).all() or not np.isfinite(embeddings).all():
+        version = predictions.spec.identity.version
+        raise IncompatibleModelError(
+            f"version {version} gave an answer of another shape, or without a number"
+        )
+
+
+def _first_complaint(error: ValidationError) -> str:
+    """Where and what, without the contents."""
+    complaint = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in complaint["loc"])
+    return f"{place}: {complaint['msg']}" if place else complaint["msg"]
+
+
+class _Clock:
+    """Wall time by stage, in milliseconds; a stage that is repeated adds up."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.stage_ms: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = (time.perf_counter() - began) * 1000
+            self.stage_ms[name] = self.stage_ms.get(name, 0.0) + spent
+
+
+def _log_batch(queue: str, label: str, results: Sequence[TagResult], clock: _Clock) -> None:
+    model = next((result.model for result in results if result.model is not None), None)
+    stages = {f"{name}_ms": round(spent, 1) for name, spent in clock.stage_ms.items()}
+    for name in ("fetch", "decode", "encode", "store"):
+        # Summed over the pictures, which several threads share: may exceed the wall time of prepare.
+        stages[f"{name}_sum_ms"] = round(sum(result.stage_ms.get(name, 0.0) for result in results), 1)
+    failed = [result for result in results if result.outcome is Outcome.FAILED]
+    _log.info(
+        "batch",
+        queue=queue,
+        label=label,
+        model_version=model.version if model else None,
+        pictures=len(results),
+        failed=len(failed),
+        reasons=sorted({str(result.reason) for result in failed}),
+        queued_max_ms=max(result.stage_ms.get("queued", 0.0) for result in results),
+        **stages,
+        total_ms=round((time.perf_counter() - clock.began) * 1000, 1),
+    )

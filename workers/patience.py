@@ -1,0 +1,109 @@
+"""Waiting for what is down, without giving anything back and without hammering at it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from pipeline.ports import DependencyDownError, IncompatibleModelError
+from workers.health import Health
+
+T = TypeVar("T")
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 15.0
+_LOOK_EVERY_S = 0.25
+_log = structlog.get_logger()
+
+
+class GaveUpError(Exception):
+    """Asked to stop, and the time for finishing is over: what is un-acked will be delivered again."""
+
+
+class Shutdown:
+    """The wish to stop, and until when what was begun may be finished.
+
+    Plain attributes on purpose: a signal handler that set a ``threading.Event`` would wait for ever
+    if the interrupted code held the event's lock.
+    """
+
+    def __init__(self, deadline_s: float) -> None:
+        self._deadline_s = deadline_s
+        self._until = float("inf")
+        self.asked = False
+        """Whether to stop as soon as what was delivered is finished."""
+
+    def ask(self) -> None:
+        """Finish what was delivered, then stop. Only the first time counts."""
+        if not self.asked:
+            self._until = time.monotonic() + self._deadline_s
+            self.asked = True
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the time for finishing is over."""
+        return time.monotonic() >= self._until
+
+
+class Patience:
+    """Tries again until a dependency answers; leases and heartbeats are kept alive by others meanwhile.
+
+    Pauses grow from a quarter of a second to 15 s, each drawn between half and all of that, so that a
+    hundred workers do not come back in the same moment.
+    """
+
+    def __init__(self, shutdown: Shutdown, health: Health) -> None:
+        self._shutdown = shutdown
+        self._health = health
+
+    def beat(self) -> None:
+        """Tell that there is progress."""
+        self._health.beat()
+
+    def persist(
+        self, stage: str, attempt: Callable[[], T], *, on_failure: Callable[[Exception], None] | None = None
+    ) -> T:
+        """The answer of ``attempt``, as soon as it has one.
+
+        Args:
+            stage: for the log.
+            attempt: called again whenever it raises DependencyDownError; keeps what it has achieved.
+            on_failure: told of every such error; may raise another one to end the waiting.
+
+        Raises:
+            GaveUpError: we are asked to stop and the time is over.
+        """
+        pause_s, began = _FIRST_PAUSE_S, time.monotonic()
+        while True:
+            self._health.beat()
+            try:
+                answer = attempt()
+            except DependencyDownError as error:
+                self._tell(stage, error, waited_s=time.monotonic() - began)
+                if on_failure is not None:
+                    on_failure(error)
+                if self._shutdown.overdue:
+                    raise GaveUpError(stage) from error
+                self._wait(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, keeps no secret
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                self._health.outage_over()
+                return answer
+
+    def _tell(self, stage: str, error: Exception, *, waited_s: float) -> None:
+        self._health.outage(f"{stage}: {error}")
+        # An outage heals by itself. A model that we cannot feed needs somebody to act.
+        tell = _log.error if isinstance(error, IncompatibleModelError) else _log.warning
+        kind = type(error).__name__
+        tell("dependency down", stage=stage, kind=kind, error=str(error), waited_s=round(waited_s, 1))
+
+    def _wait(self, seconds: float) -> None:
+        until, was_asked = time.monotonic() + seconds, self._shutdown.asked
+        while (left := until - time.monotonic()) > 0:
+            if self._shutdown.overdue or self._shutdown.asked != was_asked:
+                return  # little time is left: try at once
+            self._health.beat()
+            time.sleep(min(left, _LOOK_EVERY_S))

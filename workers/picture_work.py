@@ -1,0 +1,144 @@
+"""One picture on its way through the worker. An outage stops it, and it goes on from where it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.messages import (
+    FailureReason,
+    LabelScore,
+    Outcome,
+    PictureFacts,
+    Rendition,
+    TagRequest,
+    TagResult,
+    encode_embedding,
+)
+from pipeline.ports import BlobMissingError, BlobStore, Delivery, Predictions, PreprocessSpec
+from pipeline.preprocess import BadPictureError, Limits, Renditions, prepare, renditions
+from workers.renditions import store_renditions
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreFilter:
+    """Which scores are worth sending."""
+
+    floor: float
+    most: int
+
+    def chosen(self, labels: tuple[str, ...], scores: NDArray[np.float32]) -> tuple[LabelScore, ...]:
+        """The highest of float32 ``[L]`` that reach the floor, in falling order."""
+        order = np.argsort(-scores, kind="stable")[: self.most]
+        return tuple(
+            # Sums of rounded probabilities pass 1 by a hair.
+            LabelScore(label=labels[i], score=min(1.0, float(scores[i])))
+            for i in order
+            if scores[i] >= self.floor
+        )
+
+
+class PictureWork:
+    """What became of one delivery so far. Used by one thread at a time."""
+
+    def __init__(self, delivery: Delivery, request: TagRequest) -> None:
+        self.delivery = delivery
+        self.request = request
+        self.pixels: NDArray[np.uint8] | None = None
+        """For the network, prepared as :attr:`prepared_for` says."""
+        self.prepared_for: PreprocessSpec | None = None
+        self.stage_ms: dict[str, float] = {}
+        self.result: TagResult | None = None
+        self._facts: PictureFacts | None = None
+        self._made: Renditions | None = None
+        self._stored: tuple[Rendition, ...] = ()
+        self._wanted = request.renditions
+        waited = datetime.now(UTC) - _aware(request.requested_at)
+        self.stage_ms["queued"] = round(max(0.0, waited.total_seconds() * 1000), 1)
+
+    def advance(self, blobs: BlobStore, spec: PreprocessSpec, limits: Limits) -> None:
+        """Fetch, decode and store renditions, as far as that is not done: then pixels or a failure stand.
+
+        Raises:
+            DependencyDownError: call it again; what was achieved is kept.
+        """
+        if self.result is not None:
+            return
+        try:
+            if self.prepared_for != spec:
+                self._prepare(blobs, spec, limits)
+            if self._made is not None:
+                with self._timed("store"):
+                    self._stored = store_renditions(blobs, self.request.blob_key, self._made)
+                self._made = None
+        except BadPictureError as bad:
+            self._fail(bad.reason, bad.detail)
+        except BlobMissingError:
+            self._fail(FailureReason.MISSING_BLOB, "The picture's bytes are not in the store.")
+
+    def answer(self, predictions: Predictions, index: int, *, predict_ms: float, scores: ScoreFilter) -> None:
+        """Close the request with the answer of the model."""
+        self.stage_ms["predict"] = round(predict_ms, 1)
+        self.result = TagResult(
+            job_id=self.request.job_id,
+            generation=self.request.generation,
+            purpose=self.request.purpose,
+            outcome=Outcome.TAGGED,
+            model=predictions.spec.identity,
+            scores=scores.chosen(predictions.spec.labels, predictions.scores[index]),
+            embedding_f32=encode_embedding(predictions.embeddings[index]),
+            picture=self._facts,
+            renditions=self._stored,
+            stage_ms=self.stage_ms,
+            request_id=self.request.request_id,
+        )
+        self.pixels = None
+
+    def _prepare(self, blobs: BlobStore, spec: PreprocessSpec, limits: Limits) -> None:
+        with self._timed("fetch"):
+            data = blobs.read(self.request.blob_key)
+        with self._timed("decode"):
+            picture = prepare(data, spec, limits=limits)
+        self.pixels, self.prepared_for = picture.pixels, spec
+        if not self._wanted:
+            self._facts = self._facts or PictureFacts(width=picture.width, height=picture.height)
+            return
+        # Encoded at once: a batch of previews as pixels would hold 180 MB.
+        with self._timed("encode"):
+            self._made = renditions(picture)
+        self._wanted = False
+        self._facts = PictureFacts(
+            width=picture.width, height=picture.height, placeholder=self._made.placeholder
+        )
+
+    def _fail(self, reason: FailureReason, detail: str) -> None:
+        self.pixels = self._made = None
+        self.result = TagResult(
+            job_id=self.request.job_id,
+            generation=self.request.generation,
+            purpose=self.request.purpose,
+            outcome=Outcome.FAILED,
+            reason=reason,
+            detail=detail,
+            stage_ms=self.stage_ms,
+            request_id=self.request.request_id,
+        )
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = (time.perf_counter() - began) * 1000
+            self.stage_ms[stage] = round(self.stage_ms.get(stage, 0.0) + spent, 1)
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

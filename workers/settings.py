@@ -1,0 +1,82 @@
+"""What a worker is told by its environment; ``docs/workers.md`` has the table."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pipeline.preprocess import DEFAULT_LIMITS, Limits
+from pipeline.topology import REQUEST_QUEUES
+
+_MOST_DECODE_THREADS = 4
+
+
+def _decode_threads() -> int:
+    return min(_MOST_DECODE_THREADS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+
+
+class WorkerSettings(BaseSettings):
+    """Environment variables of these names with the prefix ``VITRINE_``; durations as their names say."""
+
+    model_config = SettingsConfigDict(env_prefix="VITRINE_", extra="ignore", frozen=True)
+
+    queue_url: str
+    """The broker, such as ``postgresql://…``."""
+    blob_url: str
+    """The blob store, such as ``file:///var/lib/vitrine/blobs``."""
+    model_servers: str
+    """``host:port`` of the model servers, separated by commas."""
+    model_name: str = "tagger"
+
+    queues: Annotated[tuple[str, ...], NoDecode] = REQUEST_QUEUES
+    """What to drain, in this order of priority, separated by commas."""
+    batch_size: Annotated[int, Field(ge=1, le=256)] = 32
+    linger_ms: Annotated[int, Field(ge=0, le=10_000)] = 200
+    """How long a bulk batch waits to become full. A batch that a person waits for never does."""
+    decode_threads: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=_decode_threads)
+
+    score_floor: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Scores below it are not sent."""
+    max_scores: Annotated[int, Field(ge=1)] = 100
+    """At most so many scores are sent, the highest."""
+
+    max_upload_bytes: Annotated[int, Field(ge=1)] = DEFAULT_LIMITS.max_bytes
+    max_pixels: Annotated[int, Field(ge=1)] = DEFAULT_LIMITS.max_pixels
+
+    predict_deadline_s: Annotated[float, Field(gt=0)] = 30.0
+    picture_deadline_s: Annotated[float, Field(gt=0)] = 120.0
+    """A picture that is not decoded by then ends the process; the delivery limit does the rest."""
+    unknown_label_patience_s: Annotated[float, Field(ge=0)] = 60.0
+    """How long to wait for a label that no version has, before its requests are dead-lettered."""
+    shutdown_deadline_s: Annotated[float, Field(ge=0)] = 25.0
+    """How long SIGTERM leaves to finish what was delivered; Kubernetes kills after 30."""
+
+    health_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Where ``/healthz`` and ``/readyz`` answer; 0: nowhere."""
+    health_host: str = "127.0.0.1"
+    heartbeat_file: str = ""
+    """A file touched while the worker makes progress; empty: none."""
+    log_format: Literal["json", "console"] = "console"
+
+    @field_validator("queues", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("queues")
+    @classmethod
+    def _known(cls, queues: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = set(queues) - set(REQUEST_QUEUES)
+        if unknown or not queues:
+            raise ValueError(f"name one or more of {', '.join(REQUEST_QUEUES)}")
+        return queues
+
+    @property
+    def limits(self) -> Limits:
+        """The same limits as at the catalogue's door."""
+        return Limits(max_bytes=self.max_upload_bytes, max_pixels=self.max_pixels)

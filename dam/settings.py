@@ -22,15 +22,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from pathlib import Path
 from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
-from dam.embedded.state import database_url
+from dam.embedded.state import database_url, home_folder
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-VITRINE_HOME = Path(os.environ.get("VITRINE_HOME") or BASE_DIR / "var").resolve()
+VITRINE_HOME = home_folder()
 
 
 def _flag(name: str) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
+import structlog
 from rich.console import Console
 
 
@@ -30,9 +32,9 @@ def _measure_tags(arguments: argparse.Namespace) -> None:
 def _serve(arguments: argparse.Namespace) -> None:
     from model_training.local_server.app import Options, run  # noqa: PLC0415
     from model_training.local_server.config import ConfigError  # noqa: PLC0415
-    from model_training.local_server.grpc_service import PortTakenError  # noqa: PLC0415
-    from model_training.local_server.servable import Threads  # noqa: PLC0415
+    from model_training.local_server.errors import PortTakenError  # noqa: PLC0415
 
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     options = Options(
         base_path=arguments.base_path,
         model_name=arguments.model_name,
@@ -41,7 +43,8 @@ def _serve(arguments: argparse.Namespace) -> None:
         grpc_port=arguments.grpc_port,
         rest_port=arguments.rest_port,
         poll_s=arguments.poll_s,
-        threads=Threads(arguments.intra_op_threads, arguments.inter_op_threads),
+        intra_op_threads=arguments.intra_op_threads,
+        inter_op_threads=arguments.inter_op_threads,
         ready_file=arguments.ready_file,
     )
     try:

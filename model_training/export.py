@@ -119,7 +119,7 @@ def _spec(tf: Any, exported: Exported) -> Any:
 
 def _write_extras(tf: Any, exported: Exported, folder: Path) -> None:
     """``assets.extra/``: what the server (warm-up) and the trainers (vocabulary, identity) read."""
-    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2  # noqa: PLC0415
+    from model_training.serving_protos import predict_pb2, prediction_log_pb2  # noqa: PLC0415
 
     folder.mkdir()
     for name, content in (("vocabulary", exported.vocabulary.as_json()), ("model", exported.facts())):

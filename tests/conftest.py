@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["tests.plugins.postgres", "tests.plugins.brokers"]
+pytest_plugins = [
+    "tests.plugins.postgres",
+    "tests.plugins.brokers",
+    "tests.plugins.model_server",
+    "tests.plugins.browser",
+    "tests.plugins.photos",
+    "tests.plugins.system",
+]
 
 
 @pytest.fixture(scope="session")

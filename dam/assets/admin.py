@@ -6,20 +6,22 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.postgres.search import SearchQuery
+from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from treebeard.admin import TreeAdmin
-from treebeard.forms import movenodeform_factory
+from treebeard.forms import MoveNodeForm, movenodeform_factory
 
 from dam.assets.addresses import file_url, rendition_url
 from dam.assets.models import Asset, Collection
 from dam.assets.naming import normalise
 from dam.assets.services import asset_request_tags
-from dam.read_only_admin import ReadOnlyAdmin
+from dam.staff_admin import ByStaff, ReadOnlyAdmin
 
 admin.site.site_header = admin.site.site_title = "Vitrine"
 
@@ -125,10 +127,50 @@ class AssetAdmin(ReadOnlyAdmin):
         return format_html_join(" · ", '<a href="{}">{}</a>', links)
 
 
-@admin.register(Collection)
-class CollectionAdmin(TreeAdmin):  # type: ignore[misc]  # treebeard has no types
-    """The tree of the library."""
+class CollectionForm(MoveNodeForm):  # type: ignore[misc]  # treebeard has no types
+    """A place in the tree; the library has one root."""
 
-    form = movenodeform_factory(Collection)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["treebeard_ref_node"].required = True
+
+    def clean(self) -> dict[str, Any]:
+        """Nothing stands beside the root."""
+        cleaned: dict[str, Any] = super().clean()
+        beside = cleaned.get("treebeard_ref_node")
+        if beside is not None and beside.is_root() and cleaned.get("treebeard_position") != "sorted-child":
+            raise ValidationError("The library has one root; choose “Child of”.")
+        return cleaned
+
+
+@admin.register(Collection)
+class CollectionAdmin(ByStaff, TreeAdmin):  # type: ignore[misc]  # treebeard has no types
+    """The tree of the library. Its root is where uploads go, so it stays as it is."""
+
+    form = movenodeform_factory(Collection, form=CollectionForm)
     list_display = ("name", "description", "created_at")
     search_fields = ("name",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Collection | None = None) -> bool:
+        """Not of the root."""
+        return (obj is None or not obj.is_root()) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Collection | None = None) -> bool:
+        """Not of the root; of others as long as no picture lives in them (the database sees to that)."""
+        return (obj is None or not obj.is_root()) and super().has_delete_permission(request, obj)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """One at a time: deleting many at once would not ask about each."""
+        actions: dict[str, Any] = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def move_node(self, request: HttpRequest) -> HttpResponse:
+        """By dragging; nothing is left beside the root."""
+        with transaction.atomic():
+            response: HttpResponse = super().move_node(request)
+            if Collection.objects.get_root_nodes().count() > 1:
+                transaction.set_rollback(True)
+                messages.error(request, "The library has one root.")
+                return HttpResponseBadRequest("The library has one root.")
+        return response

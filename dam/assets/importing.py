@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +16,24 @@ from dam.assets.services import asset_create
 from pipeline.preprocess import RefusedPictureError
 
 
-class Outcome(StrEnum):
-    """What became of a file; for a new asset its state."""
-
-    PENDING = "pending"
-    TAGGED = "tagged"
-    FAILED = "failed"
-    DUPLICATE = "duplicate"
-    REFUSED = "refused"
-
-
-NEW = (Outcome.PENDING, Outcome.TAGGED, Outcome.FAILED)
-
-
 @dataclass(slots=True)
 class ImportedFile:
-    """What became of one file."""
+    """What became of one file. Without an asset it was refused."""
 
     path: Path
-    outcome: Outcome
     asset: int | None = None
+    new: bool = False
+    state: str = ""
+    """Of the asset."""
     reason: str = ""
     detail: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """The one word that people want to know: a failure is told of a duplicate too."""
+        if self.asset is None:
+            return "refused"
+        return self.state if self.new or self.state == Asset.State.FAILED else "duplicate"
 
 
 @dataclass(slots=True)
@@ -52,11 +47,17 @@ class Import:
         return {file.asset for file in self.files if file.asset is not None}
 
     def counts(self) -> dict[str, int]:
-        """``new`` is ``tagged + failed + pending``; every file is new, duplicate or refused."""
-        by_outcome = Counter(file.outcome for file in self.files)
+        """Of files. Each is new, duplicate or refused; unless refused, also tagged, failed or pending."""
+        states = Counter(file.state for file in self.files)
+        new = sum(file.new for file in self.files)
+        refused = sum(file.asset is None for file in self.files)
         return {
-            "new": sum(by_outcome[outcome] for outcome in NEW),
-            **{outcome.value: by_outcome[outcome] for outcome in Outcome},
+            "new": new,
+            "duplicate": len(self.files) - new - refused,
+            "tagged": states[Asset.State.TAGGED],
+            "failed": states[Asset.State.FAILED],
+            "refused": refused,
+            "pending": states[Asset.State.PENDING],
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -122,11 +123,10 @@ def import_file(path: Path, *, user: User) -> ImportedFile:
         with path.open("rb") as stream:
             upload = asset_create(stream=stream, filename=path.name, user=user, bulk=True)
     except RefusedPictureError as error:
-        return ImportedFile(path, Outcome.REFUSED, reason=error.reason.value, detail=error.message)
+        return ImportedFile(path, reason=error.reason.value, detail=error.message)
     except OSError as error:
-        return ImportedFile(path, Outcome.REFUSED, reason="unreadable", detail=error.strerror or str(error))
-    outcome = Outcome.PENDING if upload.created else Outcome.DUPLICATE
-    return ImportedFile(path, outcome, asset=upload.asset.pk)
+        return ImportedFile(path, reason="unreadable", detail=error.strerror or str(error))
+    return ImportedFile(path, asset=upload.asset.pk, new=upload.created, state=upload.asset.state)
 
 
 def pending_among(asset_ids: Collection[int]) -> set[int]:
@@ -137,14 +137,14 @@ def pending_among(asset_ids: Collection[int]) -> set[int]:
     return set(waiting.values_list("pk", flat=True)) & set(asset_ids)
 
 
-def refresh_outcomes(done: Import) -> None:
-    """Take the new assets' states as they are now."""
-    new = [file for file in done.files if file.outcome in NEW and file.asset is not None]
-    for start in range(0, len(new), 1000):
-        part = new[start : start + 1000]
-        rows = Asset.objects.filter(pk__in=[file.asset for file in part])
+def states_refresh(done: Import) -> None:
+    """Take the states of the assets as they are now."""
+    held = [file for file in done.files if file.asset is not None]
+    for start in range(0, len(held), 1000):
+        part = held[start : start + 1000]
+        rows = Asset.objects.filter(pk__in={file.asset for file in part})
         facts = {row["pk"]: row for row in rows.values("pk", "state", "reason", "detail")}
         for file in part:
             row = facts.get(file.asset or 0)
             if row is not None:
-                file.outcome, file.reason, file.detail = Outcome(row["state"]), row["reason"], row["detail"]
+                file.state, file.reason, file.detail = row["state"], row["reason"], row["detail"]

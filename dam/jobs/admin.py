@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dam.jobs.models import TaggingJob
-from dam.read_only_admin import ReadOnlyAdmin
+from dam.staff_admin import ReadOnlyAdmin
 
 
 @admin.register(TaggingJob)

@@ -8,8 +8,9 @@ from datetime import timedelta
 from itertools import groupby
 
 from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
-from django.db.models import Case, F, OuterRef, Prefetch, QuerySet, Subquery, When, prefetch_related_objects
+from django.db.models import Case, F, OuterRef, Prefetch, QuerySet, When, prefetch_related_objects
 from django.utils import timezone
 from knox.models import AuthToken
 
@@ -23,6 +24,7 @@ from dam.tagging.models import Claim, ModelVersion, Prediction, Tag
 # Counting tags over a million pictures takes seconds; over the newest ones it is as good for browsing.
 TAG_SAMPLE = 20_000
 COVERS = 24
+_CANDIDATES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,11 @@ def _with_covers(uses: list[TagUse], user: User) -> list[TagUse]:
         .order_by("-id")
     )
     wanted = [use.tag.pk for use in uses]
-    candidates: dict[int, list[int]] = {
-        tag_id: [pk for pk in picks if pk is not None]
-        for tag_id, *picks in Tag.objects.filter(pk__in=wanted)
-        .annotate(**{f"pick_{n}": Subquery(newest.values("pk")[n : n + 1]) for n in range(4)})
-        .values_list("pk", *(f"pick_{n}" for n in range(4)))
-    }
+    candidates: dict[int, list[int]] = dict(
+        Tag.objects.filter(pk__in=wanted)
+        .annotate(candidates=ArraySubquery(newest.values("pk")[:_CANDIDATES]))
+        .values_list("pk", "candidates")
+    )
     taken: dict[int, int] = {}
     # Rare tags choose first: the frequent ones have more to choose from.
     for use in reversed(uses):

@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dam.assets.models import Asset
-from dam.read_only_admin import ReadOnlyAdmin
+from dam.staff_admin import ByStaff, ReadOnlyAdmin
 from dam.tagging.models import Claim, Decision, ModelVersion, Prediction, Tag
 from dam.tagging.services import claims_derive, tag_get_or_create, tag_update
 from dam.tagging.vocabulary import lookup_of, vocabulary
@@ -50,7 +50,7 @@ class TagForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stub
 
 
 @admin.register(Tag)
-class TagAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class TagAdmin(ByStaff, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Every write goes through the services, which keep names to look up and ancestors in step."""
 
     form = TagForm

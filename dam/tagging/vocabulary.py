@@ -62,7 +62,8 @@ def vocabulary_register(*, entries: Iterable[VocabularyEntry]) -> int:
     """
     entries = list(entries)
     known = {tag.slug: tag for tag in Tag.objects.select_for_update()}
-    added = []
+    added: list[Tag] = []
+    changed: list[Tag] = []
     named = 0
     for entry in entries:
         lookup = lookup_of(name=entry.name, synonyms=entry.synonyms)
@@ -82,28 +83,32 @@ def vocabulary_register(*, entries: Iterable[VocabularyEntry]) -> int:
                 )
             )
         elif tag.kind != Tag.Kind.OWN:
-            tag.name, tag.kind, tag.synonyms, tag.lookup = entry.name, entry.kind, entry.synonyms, lookup
+            told = (entry.name, entry.kind, entry.synonyms, lookup)
+            if told != (tag.name, tag.kind, tag.synonyms, tag.lookup):
+                tag.name, tag.kind, tag.synonyms, tag.lookup = told
+                changed.append(tag)
     Tag.objects.bulk_create(added)
     Tag.objects.bulk_update(
-        known.values(), ["name", "kind", "synonyms", "lookup", "threshold", "active"], batch_size=500
+        changed, ["name", "kind", "synonyms", "lookup", "threshold", "active"], batch_size=200
     )
-    ids = dict(Tag.objects.values_list("slug", "id"))
-    _set_parents(entries, ids)
-    ancestors_refresh()
+    if _set_parents(entries, dict(Tag.objects.values_list("slug", "id"))):
+        ancestors_refresh()
     return len(added) + named
 
 
-def _set_parents(entries: list[VocabularyEntry], ids: Mapping[str, int]) -> None:
+def _set_parents(entries: list[VocabularyEntry], ids: Mapping[str, int]) -> bool:
+    """Make the links of these entries what they say; whether any had to change."""
     unknown = {slug for entry in entries for slug in entry.parents} - ids.keys()
     if unknown:
         raise ValueError(f"unknown parent tags: {', '.join(sorted(unknown))}")
     link = Tag.parents.through
-    link.objects.filter(from_tag_id__in=[ids[entry.slug] for entry in entries]).delete()
-    link.objects.bulk_create(
-        link(from_tag_id=ids[entry.slug], to_tag_id=ids[parent])
-        for entry in entries
-        for parent in entry.parents
-    )
+    stored = link.objects.filter(from_tag_id__in=[ids[entry.slug] for entry in entries])
+    wanted = {(ids[entry.slug], ids[parent]) for entry in entries for parent in entry.parents}
+    if set(stored.values_list("from_tag_id", "to_tag_id")) == wanted:
+        return False
+    stored.delete()
+    link.objects.bulk_create(link(from_tag_id=child, to_tag_id=parent) for child, parent in sorted(wanted))
+    return True
 
 
 def ancestors_refresh() -> None:

@@ -8,6 +8,7 @@ from model_training.local_server.config import from_proto
 from model_training.local_server.errors import invalid
 from model_training.local_server.servable import DEFAULT_SIGNATURE
 from model_training.local_server.versions import Versions
+from model_training.serving_protos import get_model_metadata_pb2
 
 _SIGNATURE_DEF = "signature_def"
 
@@ -25,8 +26,6 @@ def predict(versions: Versions, request: Any, response: Any) -> None:
 
 def metadata(versions: Versions, request: Any, response: Any) -> None:
     """GetModelMetadata: the signatures of a version."""
-    from tensorflow_serving.apis import get_model_metadata_pb2  # noqa: PLC0415 - after TensorFlow
-
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
     if not request.metadata_field:

@@ -1,26 +1,15 @@
-"""Starts, runs and stops the server."""
+"""The server's command line: what is wrong with it is said before TensorFlow is loaded."""
 
 from __future__ import annotations
 
-import json
 import signal
+import socket
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
-from model_training.local_server.config import ConfigError, ModelConfig, read_models_config
-from model_training.local_server.grpc_service import serve_grpc
-from model_training.local_server.rest import RestServer
-from model_training.local_server.servable import Threads
-from model_training.local_server.versions import Versions
-from model_training.tensorflow_runtime import load_tensorflow
-
-log = structlog.get_logger(__name__)
-
-# Longest that a batch of 32 takes on a slow machine, with room.
-_GRACE_S = 30.0
+from model_training.local_server.config import ModelConfig, read_models_config
+from model_training.local_server.errors import PortTakenError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +23,8 @@ class Options:
     grpc_port: int = 8500
     rest_port: int = 8501
     poll_s: float = 1.0
-    threads: Threads = field(default_factory=Threads)
+    intra_op_threads: int = 0
+    inter_op_threads: int = 0
     ready_file: Path | None = None
 
     def models(self) -> dict[str, ModelConfig]:
@@ -49,32 +39,6 @@ class Options:
         return {self.model_name: ModelConfig(self.model_name, self.base_path)}
 
 
-class _ConfigWatcher:
-    """Reads ``models.config`` again when it changes; a broken one changes nothing."""
-
-    def __init__(self, path: Path, versions: Versions) -> None:
-        self._path = path
-        self._versions = versions
-        self._seen = self._content()
-
-    def _content(self) -> bytes | None:
-        try:
-            return self._path.read_bytes()
-        except OSError:
-            return None
-
-    def look(self) -> None:
-        content = self._content()
-        if content is None or content == self._seen:
-            return
-        self._seen = content
-        try:
-            self._versions.reconfigure(read_models_config(self._path), wait=False)
-            log.info("models.config read again", path=str(self._path))
-        except ConfigError as error:
-            log.warning("models.config is wrong, the old one stays in force", error=str(error))
-
-
 def run(options: Options) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are answered first.
 
@@ -85,42 +49,22 @@ def run(options: Options) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    load_tensorflow()
-    versions = Versions(options.models(), threads=options.threads, poll_s=options.poll_s)
-    grpc_server, grpc_port = serve_grpc(versions, options.host, options.grpc_port)
-    try:
-        rest_server = RestServer(versions, options.host, options.rest_port)
-    except Exception:
-        grpc_server.stop(0)
-        raise
-    log.info(
-        "stand-in for TensorFlow Serving (not TensorFlow Serving itself)",
-        host=options.host,
-        grpc=grpc_port,
-        rest=rest_server.port,
-    )
-    watcher = _ConfigWatcher(options.models_config, versions) if options.models_config else None
-    versions.start(watcher.look if watcher else None)
-    announcer = threading.Thread(
-        target=_announce, args=(options, versions, grpc_port, rest_server.port), name="announce"
-    )
-    announcer.start()
-    stop.wait()
-    log.info("stopping")
-    grpc_stopped = grpc_server.stop(_GRACE_S)
-    rest_server.close(_GRACE_S)
-    grpc_stopped.wait()
-    versions.close()
-    announcer.join()
     if options.ready_file is not None:
-        options.ready_file.unlink(missing_ok=True)
-    log.info("stopped")
+        options.ready_file.unlink(missing_ok=True)  # of one that was killed
+    models = options.models()
+    for port in (options.grpc_port, options.rest_port):
+        _refuse_taken(options.host, port)
+
+    from model_training.local_server.running import serve  # noqa: PLC0415 - loads TensorFlow: 4 s
+
+    if not stop.is_set():
+        serve(options, models, stop)
 
 
-def _announce(options: Options, versions: Versions, grpc_port: int, rest_port: int) -> None:
-    if not versions.wait_available() or options.ready_file is None:
-        return
-    text = json.dumps({"grpc": grpc_port, "rest": rest_port})
-    partial = options.ready_file.with_name(options.ready_file.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(options.ready_file)
+def _refuse_taken(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortTakenError(f"cannot listen on {host}:{port}: {error.strerror}") from error

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
 
 class ConfigError(Exception):
     """The configuration cannot be read or asks for what this server does not do."""
@@ -65,9 +68,6 @@ def read_models_config(path: Path) -> dict[str, ModelConfig]:
     Raises:
         ConfigError: it cannot be read or understood.
     """
-    from google.protobuf import text_format  # noqa: PLC0415 - with the protos, after TensorFlow
-    from tensorflow_serving.config import model_server_config_pb2  # noqa: PLC0415
-
     try:
         text = path.read_text(encoding="utf-8")
         return from_proto(text_format.Parse(text, model_server_config_pb2.ModelServerConfig()))

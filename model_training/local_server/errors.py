@@ -26,6 +26,10 @@ _HTTP_STATUS = {
 _BY_NUMBER = {code.value[0]: code for code in Code}
 
 
+class PortTakenError(Exception):
+    """Somebody else listens there."""
+
+
 class ServingError(Exception):
     """A request that cannot be answered, and why."""
 

@@ -11,8 +11,14 @@ import grpc
 
 from model_training.local_server import api
 from model_training.local_server.config import ConfigError
-from model_training.local_server.errors import ServingError, invalid
+from model_training.local_server.errors import PortTakenError, ServingError, invalid
 from model_training.local_server.versions import Versions
+from model_training.serving_protos import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_management_pb2,
+    predict_pb2,
+)
 
 # Requests queue up in front of the cores anyway; more workers only hold more batches in memory.
 _WORKERS = 8
@@ -25,10 +31,6 @@ _OPTIONS = (
 
 
 _Method = Callable[[Versions, Any, Any], None]
-
-
-class PortTakenError(Exception):
-    """Somebody else listens there."""
 
 
 def serve_grpc(versions: Versions, host: str, port: int) -> tuple[grpc.Server, int]:
@@ -45,12 +47,6 @@ def serve_grpc(versions: Versions, host: str, port: int) -> tuple[grpc.Server, i
     Raises:
         PortTakenError: the port is in use.
     """
-    from tensorflow_serving.apis import (  # noqa: PLC0415 - after TensorFlow
-        get_model_metadata_pb2,
-        get_model_status_pb2,
-        model_management_pb2,
-        predict_pb2,
-    )
 
     def handler(method: _Method, request: Any, response: Any) -> grpc.RpcMethodHandler[Any, Any]:
         return grpc.unary_unary_rpc_method_handler(

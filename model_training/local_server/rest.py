@@ -12,9 +12,9 @@ from urllib.parse import unquote
 import structlog
 
 from model_training.local_server import api, rest_json
-from model_training.local_server.errors import ServingError, invalid
-from model_training.local_server.grpc_service import PortTakenError
+from model_training.local_server.errors import PortTakenError, ServingError, invalid
 from model_training.local_server.versions import Versions
+from model_training.serving_protos import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
 log = structlog.get_logger(__name__)
 
@@ -100,14 +100,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, method: Any) -> None:
         try:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(length)
-            if not self.path.lower().startswith("/v1/"):
+            path = self.path.partition("?")[0]
+            body = self._body()
+            if path.lower().startswith("/v1/"):
+                self._send(HTTPStatus.OK, method(path, body))
+            else:
                 self._send(HTTPStatus.NOT_FOUND, "")
-                return
-            self._send(HTTPStatus.OK, method(body))
         except ServingError as error:
             self._send(error.http_status, rest_json.error(error.message))
+
+    def _body(self) -> bytes:
+        length = self.headers.get("Content-Length", "0")
+        if not (length.isascii() and length.isdigit()) or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # where the next request begins is unknown
+            raise invalid("The length of the body must be given by Content-Length")
+        return self.rfile.read(int(length))
 
     def _send(self, status: HTTPStatus, text: str) -> None:
         body = text.encode()
@@ -120,13 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _malformed(self) -> ServingError:
         return invalid(f"Malformed request: {self.command} {self.path}")
 
-    def _get(self, _body: bytes) -> str:
-        from tensorflow_serving.apis import (  # noqa: PLC0415 - after TensorFlow
-            get_model_metadata_pb2,
-            get_model_status_pb2,
-        )
-
-        match = _STATUS.fullmatch(self.path)
+    def _get(self, path: str, _body: bytes) -> str:
+        match = _STATUS.fullmatch(path)
         if match is None:
             raise self._malformed()
         if match["metadata"]:
@@ -141,10 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
         api.status(self.versions, request, status)
         return rest_json.message(status)
 
-    def _post(self, body: bytes) -> str:
-        from tensorflow_serving.apis import predict_pb2  # noqa: PLC0415 - after TensorFlow
-
-        match = _PREDICT.fullmatch(self.path)
+    def _post(self, path: str, body: bytes) -> str:
+        match = _PREDICT.fullmatch(path)
         if match is None:
             raise self._malformed()
         if match["method"].lower() != "predict":

@@ -8,9 +8,10 @@ import json
 from typing import Any
 
 import numpy as np
+from google.protobuf import json_format
 
 from model_training.local_server.errors import Code, ServingError, invalid
-from model_training.tensorflow_runtime import load_tensorflow
+from model_training.serving_protos import get_model_metadata_pb2, tf
 
 _BYTES_SUFFIX = "_bytes"
 
@@ -22,8 +23,6 @@ def error(message: str) -> str:
 
 def message(proto: Any) -> str:
     """A response proto, field names kept, defaults written out."""
-    from google.protobuf import json_format  # noqa: PLC0415 - with the protos, after TensorFlow
-
     return (
         json_format.MessageToJson(
             proto, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
@@ -34,8 +33,6 @@ def message(proto: Any) -> str:
 
 def metadata(response: Any) -> str:
     """A ``GetModelMetadataResponse`` with its signatures unpacked, as TensorFlow Serving writes it."""
-    from tensorflow_serving.apis import get_model_metadata_pb2  # noqa: PLC0415 - after TensorFlow
-
     signatures = get_model_metadata_pb2.SignatureDefMap()
     response.metadata["signature_def"].Unpack(signatures)
     text = {
@@ -98,7 +95,6 @@ def fill_request(document: dict[str, Any], signature: Any, request: Any) -> bool
         columns = _columns(document["inputs"], infos)
     else:
         raise invalid("Missing 'inputs' or 'instances' key")
-    tf = load_tensorflow()
     for name, value in columns.items():
         array = _array(name, value, infos[name].dtype)
         request.inputs[name].CopyFrom(tf.make_tensor_proto(array, dtype=infos[name].dtype))
@@ -148,7 +144,6 @@ def _columns(value: Any, infos: dict[str, Any]) -> dict[str, Any]:
 
 
 def _array(name: str, value: Any, dtype: int) -> Any:
-    tf = load_tensorflow()
     kind = tf.dtypes.as_dtype(dtype)
     if kind == tf.string:
         return np.array(_decoded(value), dtype=object)
@@ -180,7 +175,6 @@ def _decoded(value: Any) -> Any:
 
 def prediction(response: Any, *, by_row: bool) -> str:
     """A ``PredictResponse`` as rows (``predictions``) or columns (``outputs``)."""
-    tf = load_tensorflow()
     values = {name: _plain(name, tf.make_ndarray(tensor)) for name, tensor in response.outputs.items()}
     if not by_row:
         return json.dumps({"outputs": next(iter(values.values())) if len(values) == 1 else values}) + "\n"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from model_training.local_server.errors import Code, ServingError, from_tensorflow, invalid
-from model_training.tensorflow_runtime import load_tensorflow
+from model_training.serving_protos import predict_pb2, prediction_log_pb2, tf
 
 DEFAULT_SIGNATURE = "serving_default"
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
@@ -34,9 +34,8 @@ class Servable:
         Raises:
             ServingError: TensorFlow cannot load it.
         """
-        self._tf = load_tensorflow()
-        v1 = self._tf.compat.v1
-        graph = self._tf.Graph()
+        v1 = tf.compat.v1
+        graph = tf.Graph()
         config = v1.ConfigProto(
             intra_op_parallelism_threads=threads.intra_op, inter_op_parallelism_threads=threads.inter_op
         )
@@ -44,10 +43,11 @@ class Servable:
         try:
             with graph.as_default():
                 meta = v1.saved_model.load(self._session, ["serve"], str(folder))
-        except self._tf.errors.OpError as error:
+        except tf.errors.OpError as error:
             self._session.close()
             raise from_tensorflow(error.error_code, error.message) from error
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:
+            # Anything can come out of a broken file, and none of it may end the watch over the others.
             self._session.close()
             raise ServingError(Code.INTERNAL, f"cannot load {folder}: {error}") from error
         self.signatures: dict[str, Any] = {
@@ -80,7 +80,7 @@ class Servable:
         wanted = self._wanted(signature, list(request.output_filter))
         try:
             values = self._session.run([signature.outputs[name].name for name in wanted], feeds)
-        except self._tf.errors.OpError as error:
+        except tf.errors.OpError as error:
             raise from_tensorflow(error.error_code, error.message) from error
         for name, value in zip(wanted, values, strict=True):
             self._fill(response.outputs[name], signature.outputs[name].dtype, np.asarray(value))
@@ -102,7 +102,7 @@ class Servable:
                 )
             info = signature.inputs[alias]
             try:
-                value = self._tf.make_ndarray(tensor)
+                value = tf.make_ndarray(tensor)
             except (ValueError, TypeError, KeyError) as error:
                 raise invalid(f"tensor parsing error: {alias}: {error}") from error
             self._check(alias, info, tensor.dtype, value)
@@ -112,9 +112,9 @@ class Servable:
     def _check(self, alias: str, info: Any, dtype: int, value: Any) -> None:
         """Python's session would convert another type silently, where C++ refuses it."""
         if dtype != info.dtype:
-            expected, found = (self._tf.dtypes.as_dtype(d).name for d in (info.dtype, dtype))
+            expected, found = (tf.dtypes.as_dtype(d).name for d in (info.dtype, dtype))
             raise invalid(f"Expects arg[0] to be {expected} but {found} is provided (input {alias})")
-        expected_shape = self._tf.TensorShape(info.tensor_shape)
+        expected_shape = tf.TensorShape(info.tensor_shape)
         if not expected_shape.is_compatible_with(value.shape):
             raise invalid(
                 f"Input to reshape: input {alias} has shape {list(value.shape)}, "
@@ -136,21 +136,21 @@ class Servable:
     def _fill(self, tensor: Any, dtype: int, value: Any) -> None:
         """Into typed fields, not ``tensor_content``: TensorFlow Serving's default, and clients must cope."""
         flat = value.ravel()
-        kind = self._tf.dtypes.as_dtype(dtype)
+        kind = tf.dtypes.as_dtype(dtype)
         fields = {
-            self._tf.float32: tensor.float_val,
-            self._tf.float64: tensor.double_val,
-            self._tf.int32: tensor.int_val,
-            self._tf.uint8: tensor.int_val,
-            self._tf.int64: tensor.int64_val,
-            self._tf.bool: tensor.bool_val,
+            tf.float32: tensor.float_val,
+            tf.float64: tensor.double_val,
+            tf.int32: tensor.int_val,
+            tf.uint8: tensor.int_val,
+            tf.int64: tensor.int64_val,
+            tf.bool: tensor.bool_val,
         }
-        if kind == self._tf.string:
+        if kind == tf.string:
             tensor.string_val.extend(flat.tolist())
         elif kind in fields:
             fields[kind].extend(flat.tolist())
         else:
-            tensor.CopyFrom(self._tf.make_tensor_proto(value))
+            tensor.CopyFrom(tf.make_tensor_proto(value))
             return
         tensor.dtype = dtype
         for size in value.shape:
@@ -165,19 +165,17 @@ class Servable:
         Raises:
             ServingError: one of them cannot be answered; such a version must not be served.
         """
-        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2  # noqa: PLC0415
-
         path = folder / WARMUP
         if not path.is_file():
             return 0
         count = 0
         try:
-            for record in self._tf.compat.v1.io.tf_record_iterator(str(path)):
+            for record in tf.compat.v1.io.tf_record_iterator(str(path)):
                 log = prediction_log_pb2.PredictionLog.FromString(record)
                 if log.WhichOneof("log_type") == "predict_log":
                     self.predict(log.predict_log.request, predict_pb2.PredictResponse())
                     count += 1
-        except self._tf.errors.OpError as error:
+        except tf.errors.OpError as error:
             raise from_tensorflow(error.error_code, f"warm-up requests: {error.message}") from error
         return count
 

@@ -80,8 +80,9 @@ class Versions:
         self._changed = threading.Condition()
         self._models = {name: _Model(entry) for name, entry in config.items()}
         self._stopping = False
-        self._poll_now = False
-        self._rounds = 0
+        self._asked = 1
+        self._done = 0
+        """Rounds that were asked for, and the last one that is finished."""
         self._before_poll: Callable[[], None] | None = None
         self._thread = threading.Thread(target=self._run, name="versions")
 
@@ -127,10 +128,10 @@ class Versions:
                 # Wants nothing any more: unloaded by the next round.
                 gone = self._models[name].config
                 self._models[name].config = ModelConfig(name, gone.base_path, specific=frozenset({-1}))
-            self._poll_now = True
-            target = self._rounds + 2 if wait else 0  # the round that runs now may have begun before
+            self._asked += 1
+            own = self._asked
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._stopping or self._rounds >= target)
+            self._changed.wait_for(lambda: not wait or self._stopping or self._done >= own)
 
     # ---------------------------------------------------------- lookup
 
@@ -207,13 +208,13 @@ class Versions:
                 self._before_poll()
             with self._changed:
                 models = list(self._models.values())
-                self._poll_now = False
+                asked = self._asked
             for model in models:
                 self._round(model)
             with self._changed:
-                self._rounds += 1
+                self._done = asked
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._stopping or self._poll_now, self._poll_s)
+                self._changed.wait_for(lambda: self._stopping or self._asked > self._done, self._poll_s)
                 if self._stopping:
                     return
 

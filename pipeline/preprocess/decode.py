@@ -190,7 +190,7 @@ def _decode_with_pillow(
         _refuse_planar_sixteen_bits(image)
     image.load()
     if image.mode == "RGB":
-        pixels = np.array(image)
+        pixels = np.asarray(image)
     elif image.mode in _COMPOSITED_MODES:
         pixels = _composited(image)
     elif image.mode in _SIXTEEN_BIT_MODES:

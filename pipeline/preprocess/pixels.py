@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pipeline.messages import FailureReason
 from pipeline.ports import PreprocessSpec
@@ -21,6 +22,7 @@ from pipeline.preprocess.errors import (
     RefusedPictureError,
     UnsupportedSpecError,
 )
+from pipeline.preprocess.formats import PictureFormat
 from pipeline.preprocess.header import DEFAULT_LIMITS, Header, Limits, open_picture
 
 PREVIEW_SIDE = 1600
@@ -28,8 +30,8 @@ PREVIEW_SIDE = 1600
 
 _LARGEST_INPUT = 4096
 
-# While it is decoded, a picture of 200 megapixels can need three gigabytes: one at a time per process.
-_LARGE_PIXELS = 30_000_000
+# So many pixels in full size may be decoded beside others; more than that, one picture at a time.
+_LARGE_PIXELS = 10_000_000
 _large_turn = threading.Lock()
 
 _INTERPOLATIONS = {"area": cv2.INTER_AREA}
@@ -109,8 +111,9 @@ def prepare(data: bytes, spec: PreprocessSpec, *, limits: Limits = DEFAULT_LIMIT
         image, header = open_picture(io.BytesIO(data), limits=limits)
     except RefusedPictureError as error:
         raise BadPictureError(_FAILURE_OF_REFUSAL[error.reason], error.message) from error
-    with image, _turn_of(header):
-        decoded = decode(data, image, header, decoding_scale(header.width, header.height, spec))
+    scale = decoding_scale(header.width, header.height, spec)
+    with closing(image), _turn_of(image, header, scale):
+        decoded = decode(data, image, header, scale)
     swapped = decoded.orientation >= 5
     width, height = (spec.height, spec.width) if swapped else (spec.width, spec.height)
     resized = cv2.resize(decoded.pixels, (width, height), interpolation=_INTERPOLATIONS[spec.interpolation])
@@ -123,8 +126,11 @@ def prepare(data: bytes, spec: PreprocessSpec, *, limits: Limits = DEFAULT_LIMIT
     )
 
 
-def _turn_of(header: Header) -> AbstractContextManager[object]:
-    return _large_turn if header.width * header.height > _LARGE_PIXELS else nullcontext()
+def _turn_of(image: Image.Image, header: Header, scale: int) -> AbstractContextManager[object]:
+    # libjpeg keeps the coefficients of a progressive picture in full, whatever the scale.
+    reduced = header.format is PictureFormat.JPEG and not image.info.get("progressive")
+    pixels = header.width * header.height // (scale**2 if reduced else 1)
+    return _large_turn if pixels > _LARGE_PIXELS else nullcontext()
 
 
 def decoding_scale(width: int, height: int, spec: PreprocessSpec) -> int:

@@ -57,7 +57,9 @@ _OPTIONS = (
     ("grpc.max_send_message_length", 256 * 2**20),
     ("grpc.per_rpc_retry_buffer_size", 64 * 2**20),
     # A server that comes back is found within seconds, not after gRPC's two minutes.
-    ("grpc.max_reconnect_backoff_ms", 5_000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
 )
 
 

@@ -46,7 +46,7 @@ class CollectionFactory(factory.Factory):
 
     @classmethod
     def _create(cls, model_class: type[Collection], *args: Any, **kwargs: Any) -> Collection:
-        return root_collection().get_children_manager().add_child(create_kwargs=kwargs)
+        return Collection.objects.add_child(root_collection(), create_kwargs=kwargs)
 
 
 class TagFactory(factory.django.DjangoModelFactory):
@@ -101,10 +101,8 @@ class AssetFactory(factory.django.DjangoModelFactory):
         model = Asset
         skip_postgeneration_save = True
 
-    class Params:
-        placeholder = ""
-        renditions: dict[str, Any] = {}  # noqa: RUF012  # factory-boy copies parameters
-
+    placeholder = ""
+    renditions = factory.LazyFunction(dict)
     collection = factory.LazyFunction(root_collection)
     filename = factory.Sequence(lambda n: f"picture-{n}.jpg")
     sort_name = factory.LazyAttribute(lambda asset: sort_key(asset.filename))

@@ -17,6 +17,7 @@ from dam.tagging.models import Claim, Decision, ModelVersion, Prediction, Tag
 from tests.dam.factories import (
     AssetFactory,
     ClaimFactory,
+    CollectionFactory,
     DecisionFactory,
     PredictionFactory,
     StaffFactory,
@@ -34,7 +35,7 @@ READ_ONLY = (Asset, TaggingJob, Prediction, Decision, Claim, ModelVersion)
 @pytest.fixture
 def staff():
     client = Client()
-    client.force_login(StaffFactory())
+    client.force_login(StaffFactory(is_superuser=False))
     return client
 
 
@@ -52,7 +53,7 @@ def make_everything():
     PredictionFactory(asset=asset, tag_ids=[tag.pk], scores=[0.9])
     DecisionFactory(asset=asset, tag=tag)
     TaggingJobFactory(asset=asset)
-    root_collection()
+    CollectionFactory()
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -180,16 +181,43 @@ def test_a_new_threshold_reaches_pictures_when_claims_are_derived_again(staff):
     assert Claim.objects.filter(asset=other.asset).count() == 1
 
 
-def test_a_collection_is_added_below_another(staff):
-    root = root_collection()
-    fields = {
-        "name": "Trips",
+def collection_fields(name, position, beside):
+    return {
+        "name": name,
         "description": "",
-        "_position": "sorted-child",
-        "_ref_node_id": root.pk,
-        "treebeard_position": "sorted-child",
-        "treebeard_ref_node": root.pk,
+        "treebeard_position": position,
+        "treebeard_ref_node": beside.pk if beside else "",
     }
-    answered = staff.post(address(Collection, "add"), fields)
-    assert answered.status_code == 302, answered.context["adminform"].form.errors
-    assert Collection.objects.get(name="Trips").get_parent() == root
+
+
+def test_a_collection_is_added_below_another(staff):
+    fields = collection_fields("Trips", "sorted-child", root_collection())
+    assert staff.post(address(Collection, "add"), fields).status_code == 302
+    below = Collection.objects.get_children(root_collection())
+    assert list(below.values_list("name", flat=True)) == ["Trips"]
+    trips = address(Collection, "change", below[0].pk)
+    assert (
+        staff.post(trips, collection_fields("Voyages", "sorted-child", root_collection())).status_code == 302
+    )
+    assert Collection.objects.get(depth=2).name == "Voyages"
+
+
+def test_the_library_keeps_its_one_root(staff):
+    root, below = root_collection(), CollectionFactory(name="Trips")
+    for beside in (None, root):
+        staff.post(address(Collection, "add"), collection_fields("Other", "sorted-sibling", beside))
+    staff.post(
+        address(Collection, "changelist") + "move/",
+        {"node": below.pk, "target": root.pk, "relation": "sibling"},
+    )
+    assert staff.post(address(Collection, "change", root.pk), {"name": "Mine"}).status_code == 403
+    assert staff.post(address(Collection, "delete", root.pk), {"post": "yes"}).status_code == 403
+    assert list(Collection.objects.values_list("name", "depth")) == [("Library", 1), ("Trips", 2)]
+
+
+def test_a_collection_with_pictures_is_not_deleted(staff):
+    full, empty = CollectionFactory(), CollectionFactory()
+    AssetFactory(collection=full)
+    for collection in (full, empty):
+        staff.post(address(Collection, "delete", collection.pk), {"post": "yes"})
+    assert list(Collection.objects.filter(depth=2)) == [full]

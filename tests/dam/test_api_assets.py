@@ -114,6 +114,17 @@ def test_a_session_without_the_csrf_token_is_refused(user):
     assert Asset.objects.count() == 0
 
 
+def test_a_page_uploads_with_its_session_and_csrf_token_and_hears_of_the_limit(user, settings):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(user)
+    client.cookies["csrftoken"] = "a" * 32
+    client.defaults["HTTP_X_CSRFTOKEN"] = "a" * 32
+    assert upload(client).status_code == 201
+    # Looking for the token Django reads the whole form, before any view does.
+    settings.MAX_UPLOAD_BYTES = 100
+    assert_problem(upload(client, picture(colour="blue")), 413, "too-many-bytes")
+
+
 @pytest.mark.parametrize(
     ("content", "name", "status", "code"),
     [

@@ -195,10 +195,10 @@ def test_the_first_upload_replaces_the_empty_library(open_page: Callable[..., Pa
     picture = tmp_path / "first.jpg"
     picture.write_bytes(jpeg("gold"))
     page = open_page()
+    page.on("filechooser", lambda chooser: chooser.set_files(picture))
+    open_page()  # Playwright has taken over the dialogue by the time that a page was loaded
     expect(page.get_by_text("Your library is empty")).to_be_visible()
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("u")
-    chooser.value.set_files(picture)
+    page.keyboard.press("u")
     expect(page.locator(".card")).to_have_count(1)
     expect(page.get_by_text("Your library is empty")).to_have_count(0)
 

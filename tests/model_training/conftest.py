@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import skimage
 
+from model_training.serving_protos import tf
+
 SIZE = 260
 
 
@@ -44,9 +46,7 @@ def version_dir(model_dir: Path) -> Path:
 @pytest.fixture(scope="session")
 def exported(version_dir: Path) -> Any:
     """The default model's signatures, loaded by TensorFlow."""
-    from model_training.tensorflow_runtime import load_tensorflow
-
-    return load_tensorflow().saved_model.load(str(version_dir))
+    return tf.saved_model.load(str(version_dir))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import openvino
 import pytest
 
 from model_training.projection import load_projection
-from model_training.tensorflow_runtime import load_tensorflow
+from model_training.serving_protos import prediction_log_pb2, tf
 from model_training.vocabulary import build_vocabulary
 from pipeline.ports import PreprocessSpec
 
@@ -24,7 +24,7 @@ def images(photos: dict[str, Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def answers(exported: Any, images: Any) -> dict[str, Any]:
-    found = exported.signatures["serving_default"](images=load_tensorflow().constant(images))
+    found = exported.signatures["serving_default"](images=tf.constant(images))
     return {name: value.numpy() for name, value in found.items()}
 
 
@@ -81,7 +81,6 @@ def test_embeddings_have_unit_length_and_are_the_projected_features(
 
 @pytest.mark.parametrize("shade", [0, 127, 255])
 def test_a_picture_of_one_shade_has_a_finite_embedding_too(exported: Any, shade: int) -> None:
-    tf = load_tensorflow()
     flat = tf.fill([1, 260, 260, 3], tf.constant(shade, tf.uint8))
     embedding = exported.signatures["serving_default"](images=flat)["embedding"].numpy()
     assert np.linalg.norm(embedding) == pytest.approx(1, abs=1e-5)
@@ -116,18 +115,15 @@ def test_the_vocabulary_beside_the_model_is_complete(extras: dict[str, Any]) -> 
 
 
 def test_the_graph_is_frozen_and_has_no_batch_norm(version_dir: Path) -> None:
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    graph = saved_model_pb2.SavedModel.FromString((version_dir / "saved_model.pb").read_bytes())
-    library = graph.meta_graphs[0].graph_def.library.function
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(version_dir))
+    library = meta.graph_def.library.function
     operations = {node.op for function in library for node in function.node_def}
     assert {"Conv2D", "DepthwiseConv2dNative", "MatMul"} <= operations
     assert not operations & {"ReadVariableOp", "FusedBatchNormV3"}
 
 
 def test_warm_up_requests_cover_one_picture_and_a_batch(version_dir: Path) -> None:
-    from tensorflow_serving.apis import prediction_log_pb2
-
     content = (version_dir / "assets.extra" / "tf_serving_warmup_requests").read_bytes()
     shapes, position = [], 0
     while position < len(content):  # TFRecord: length, its checksum, data, its checksum

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,98 +16,30 @@ import grpc
 import numpy as np
 import pytest
 
-from model_training.tensorflow_runtime import load_tensorflow
-from tests.plugins.model_server import ModelServer
+from model_training.serving_protos import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    predict_pb2,
+    prediction_log_pb2,
+    tf,
+)
+from tests.plugins.model_server import serving
 from tests.plugins.processes import wait_for
-from tests.plugins.tiny_models import SIDE, write_tiny_model
+from tests.plugins.tiny_models import (
+    OfficialClient,
+    TinyServer,
+    model_config,
+    white,
+    write_tiny_model,
+)
 
 LOADING_S = 120
 
 
-class OfficialClient:
-    """The stubs of the package ``tensorflow-serving-api``."""
-
-    def __init__(self, address: str) -> None:
-        tf = load_tensorflow()
-        from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
-
-        self._tf = tf
-        self.channel = grpc.insecure_channel(address)
-        self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
-        self.model = model_service_pb2_grpc.ModelServiceStub(self.channel)
-
-    def request(self, *, name: str = "tagger", images: Any = None, **spec: Any) -> Any:
-        from tensorflow_serving.apis import predict_pb2
-
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name = name
-        request.model_spec.signature_name = spec.pop("signature", "")
-        if "version" in spec:
-            request.model_spec.version.value = spec.pop("version")
-        if "label" in spec:
-            request.model_spec.version_label = spec.pop("label")
-        if images is not None:
-            request.inputs["images"].CopyFrom(self._tf.make_tensor_proto(images))
-        return request
-
-    def predict(self, request: Any) -> Any:
-        return self.prediction.Predict(request, timeout=120)
-
-    def answered(self, **spec: Any) -> tuple[int, float]:
-        """Which version answers, and its first score."""
-        response = self.predict(self.request(images=white(), **spec))
-        scores = self._tf.make_ndarray(response.outputs["scores"])
-        return response.model_spec.version.value, round(float(scores[0, 0]), 3)
-
-    def states(self, name: str = "tagger") -> dict[int, str]:
-        from tensorflow_serving.apis import get_model_status_pb2
-
-        request = get_model_status_pb2.GetModelStatusRequest()
-        request.model_spec.name = name
-        found = self.model.GetModelStatus(request, timeout=60).model_version_status
-        return {s.version: get_model_status_pb2.ModelVersionStatus.State.Name(s.state) for s in found}
-
-
-def white(count: int = 1) -> Any:
-    return np.full((count, SIDE, SIDE, 3), 255, dtype=np.uint8)
-
-
 @pytest.fixture
-def client() -> Iterator[Callable[[ModelServer], OfficialClient]]:
-    opened: list[OfficialClient] = []
-
-    def connect(server: ModelServer) -> OfficialClient:
-        opened.append(OfficialClient(server.address))
-        return opened[-1]
-
-    yield connect
-    for one in opened:
-        one.channel.close()
-
-
-@pytest.fixture(scope="module")
-def tiny_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
-    """Serves versions 1 and 2 by label, from a ``models.config``."""
-    from tests.plugins.model_server import serving
-
-    work = tmp_path_factory.mktemp("tiny")
-    for version in (1, 2):
-        write_tiny_model(work / "models" / str(version), version / 10)
-    config = work / "models.config"
-    config.write_text(_config(work / "models", "specific { versions: 1 versions: 2 }", stable=1, canary=2))
-    with serving(work / "models", work, "--models-config", str(config)) as server:
-        one = OfficialClient(server.address)
-        wait_for(lambda: list(one.states().values()) == ["AVAILABLE"] * 2, LOADING_S, "both versions")
-        one.channel.close()
-        yield server
-
-
-def _config(base_path: Path, policy: str, **labels: int) -> str:
-    lines = "".join(f'version_labels {{ key: "{k}" value: {v} }}\n' for k, v in labels.items())
-    return (
-        f'model_config_list {{ config {{ name: "tagger" base_path: "{base_path}" model_platform: "tensorflow"\n'
-        f"model_version_policy {{ {policy} }}\n{lines} }} }}"
-    )
+def official(tiny_server: TinyServer) -> OfficialClient:
+    return tiny_server.client
 
 
 def _refused(call: Callable[[], object]) -> tuple[grpc.StatusCode, str]:
@@ -119,10 +51,7 @@ def _refused(call: Callable[[], object]) -> tuple[grpc.StatusCode, str]:
 # ------------------------------------------------------------------ predict
 
 
-def test_the_newest_version_answers_and_says_so(
-    tiny_server: ModelServer, client: Callable[[ModelServer], OfficialClient]
-) -> None:
-    official = client(tiny_server)
+def test_the_newest_version_answers_and_says_so(official: OfficialClient) -> None:
     response = official.predict(official.request(images=white(3)))
     assert response.model_spec.name == "tagger"
     assert response.model_spec.version.value == 2
@@ -133,28 +62,19 @@ def test_the_newest_version_answers_and_says_so(
     assert not scores.tensor_content  # as TensorFlow Serving answers by default
 
 
-def test_a_version_is_asked_for_by_number_or_label(
-    tiny_server: ModelServer, client: Callable[[ModelServer], OfficialClient]
-) -> None:
-    official = client(tiny_server)
+def test_a_version_is_asked_for_by_number_or_label(official: OfficialClient) -> None:
     assert official.answered(version=1) == (1, 0.1)
     assert official.answered(label="stable") == (1, 0.1)
     assert official.answered(label="canary") == (2, 0.2)
 
 
-def test_the_output_filter_is_honoured(
-    tiny_server: ModelServer, client: Callable[[ModelServer], OfficialClient]
-) -> None:
-    official = client(tiny_server)
+def test_the_output_filter_is_honoured(official: OfficialClient) -> None:
     request = official.request(images=white())
     request.output_filter.append("embedding")
     assert set(official.predict(request).outputs) == {"embedding"}
 
 
-def test_the_spec_signature_needs_no_input(
-    tiny_server: ModelServer, client: Callable[[ModelServer], OfficialClient]
-) -> None:
-    official = client(tiny_server)
+def test_the_spec_signature_needs_no_input(official: OfficialClient) -> None:
     response = official.predict(official.request(signature="spec"))
     assert list(response.outputs["labels"].string_val) == [b"first", b"second"]
     assert response.model_spec.signature_name == "spec"
@@ -175,23 +95,15 @@ def test_the_spec_signature_needs_no_input(
     ],
 )
 def test_a_wrong_request_gets_tensorflow_servings_status(
-    tiny_server: ModelServer,
-    client: Callable[[ModelServer], OfficialClient],
-    spec: dict[str, Any],
-    code: str,
-    words: str,
+    official: OfficialClient, spec: dict[str, Any], code: str, words: str
 ) -> None:
-    official = client(tiny_server)
     request = official.request(**{"images": white(), **spec})
     found, details = _refused(lambda: official.predict(request))
     assert found.name == code
     assert words in details
 
 
-def test_wrong_names_of_inputs_and_outputs_are_refused(
-    tiny_server: ModelServer, client: Callable[[ModelServer], OfficialClient]
-) -> None:
-    official = client(tiny_server)
+def test_wrong_names_of_inputs_and_outputs_are_refused(official: OfficialClient) -> None:
     request = official.request()
     request.inputs["pictures"].CopyFrom(official.request(images=white()).inputs["images"])
     code, details = _refused(lambda: official.predict(request))
@@ -207,10 +119,7 @@ def test_wrong_names_of_inputs_and_outputs_are_refused(
     assert "duplicate output tensor alias: scores" in _refused(lambda: official.predict(request))[1]
 
 
-def test_bytes_that_do_not_fill_the_shape_are_refused(
-    tiny_server: ModelServer, client: Callable[[ModelServer], OfficialClient]
-) -> None:
-    official = client(tiny_server)
+def test_bytes_that_do_not_fill_the_shape_are_refused(official: OfficialClient) -> None:
     request = official.request(images=white())
     request.inputs["images"].tensor_content = b"\0" * 7
     code, details = _refused(lambda: official.predict(request))
@@ -218,20 +127,12 @@ def test_bytes_that_do_not_fill_the_shape_are_refused(
     assert "tensor parsing error: images" in details
 
 
-def test_a_request_without_a_model_is_refused(
-    tiny_server: ModelServer, client: Callable[[ModelServer], OfficialClient]
-) -> None:
-    from tensorflow_serving.apis import predict_pb2
-
-    official = client(tiny_server)
+def test_a_request_without_a_model_is_refused(official: OfficialClient) -> None:
     code, details = _refused(lambda: official.predict(predict_pb2.PredictRequest()))
     assert (code, details) == (grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
 
 
-def test_a_batch_larger_than_grpcs_default_limit_is_answered(
-    tiny_server: ModelServer, client: Callable[[ModelServer], OfficialClient]
-) -> None:
-    official = client(tiny_server)
+def test_a_batch_larger_than_grpcs_default_limit_is_answered(official: OfficialClient) -> None:
     response = official.predict(official.request(images=white(120_000)))  # 5.8 MB
     assert response.outputs["scores"].tensor_shape.dim[0].size == 120_000
 
@@ -239,21 +140,15 @@ def test_a_batch_larger_than_grpcs_default_limit_is_answered(
 # ------------------------------------------------------- status and metadata
 
 
-def test_status_lists_every_version(
-    tiny_server: ModelServer, client: Callable[[ModelServer], OfficialClient]
-) -> None:
-    official = client(tiny_server)
+def test_status_lists_every_version(official: OfficialClient) -> None:
     assert official.states() == {2: "AVAILABLE", 1: "AVAILABLE"}
-    code, details = _refused(lambda: official.states("other"))
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = "other"
+    code, details = _refused(lambda: official.model.GetModelStatus(request, timeout=60))
     assert (code, details) == (grpc.StatusCode.NOT_FOUND, "Could not find any versions of model other")
 
 
-def test_metadata_gives_the_signatures(
-    tiny_server: ModelServer, client: Callable[[ModelServer], OfficialClient]
-) -> None:
-    official = client(tiny_server)
-    from tensorflow_serving.apis import get_model_metadata_pb2
-
+def test_metadata_gives_the_signatures(official: OfficialClient) -> None:
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = "tagger"
     response = official.prediction.GetModelMetadata(request, timeout=60)
@@ -269,12 +164,7 @@ def test_metadata_gives_the_signatures(
     assert "weather" in details
 
 
-def test_methods_that_the_stand_in_lacks_are_unimplemented(
-    tiny_server: ModelServer, client: Callable[[ModelServer], OfficialClient]
-) -> None:
-    official = client(tiny_server)
-    from tensorflow_serving.apis import classification_pb2
-
+def test_methods_that_the_stand_in_lacks_are_unimplemented(official: OfficialClient) -> None:
     request = classification_pb2.ClassificationRequest()
     code, _ = _refused(lambda: official.prediction.Classify(request, timeout=60))
     assert code is grpc.StatusCode.UNIMPLEMENTED
@@ -283,15 +173,10 @@ def test_methods_that_the_stand_in_lacks_are_unimplemented(
 # ------------------------------------------------------------ versions on disk
 
 
-def test_a_new_version_is_swapped_in_without_a_lost_request(
-    tmp_path: Path,
-    serve_models: Callable[..., ModelServer],
-    client: Callable[[ModelServer], OfficialClient],
-) -> None:
-    base = tmp_path / "models"
-    write_tiny_model(base / "1", 0.1, work=50)
-    server = serve_models(base)
-    official = client(server)
+def test_a_new_version_is_swapped_in_without_a_lost_request(tiny_server: TinyServer, tmp_path: Path) -> None:
+    write_tiny_model(tmp_path / "1", 0.1, work=20)
+    tiny_server.serve("swap", tmp_path)
+    official = tiny_server.client
     answers: list[tuple[int, float]] = []
     failures: list[grpc.RpcError] = []
     done = threading.Event()
@@ -299,7 +184,7 @@ def test_a_new_version_is_swapped_in_without_a_lost_request(
     def ask() -> None:
         while not done.is_set():
             try:
-                answers.append(official.answered())
+                answers.append(official.answered(name="swap"))
             except grpc.RpcError as error:
                 failures.append(error)
 
@@ -308,8 +193,8 @@ def test_a_new_version_is_swapped_in_without_a_lost_request(
         thread.start()
     try:
         wait_for(lambda: len(answers) > 20, LOADING_S, "answers of version 1")
-        write_tiny_model(base / "2", 0.2, work=50)
-        wait_for(lambda: official.states().get(1) == "END", LOADING_S, "version 1 to be unloaded")
+        write_tiny_model(tmp_path / "2", 0.2, work=20)
+        wait_for(lambda: official.states("swap").get(1) == "END", LOADING_S, "version 1 to be unloaded")
         seen = len(answers)
         wait_for(lambda: len(answers) > seen + 20, LOADING_S, "answers of version 2")
     finally:
@@ -318,161 +203,119 @@ def test_a_new_version_is_swapped_in_without_a_lost_request(
             thread.join()
     assert failures == []
     assert set(answers) == {(1, 0.1), (2, 0.2)}
-    assert official.states() == {2: "AVAILABLE", 1: "END"}
+    assert official.states("swap") == {2: "AVAILABLE", 1: "END"}
 
 
 def test_a_version_that_does_not_load_leaves_the_old_one_serving(
-    tmp_path: Path,
-    serve_models: Callable[..., ModelServer],
-    client: Callable[[ModelServer], OfficialClient],
+    tiny_server: TinyServer, tmp_path: Path
 ) -> None:
-    base = tmp_path / "models"
-    write_tiny_model(base / "1", 0.1)
-    official = client(serve_models(base))
-    (base / "2").mkdir()
-    (base / "2" / "saved_model.pb").write_bytes(b"not a model")
-    (base / "latest").mkdir()  # no number
-    wait_for(lambda: official.states().get(2) == "END", LOADING_S, "version 2 to be tried")
-    assert official.states() == {2: "END", 1: "AVAILABLE"}
-    assert official.answered() == (1, 0.1)
+    official = tiny_server.client
+    write_tiny_model(tmp_path / "1", 0.1)
+    tiny_server.serve("broken", tmp_path)
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "saved_model.pb").write_bytes(b"not a model")
+    (tmp_path / "latest").mkdir()  # no number
+    (tmp_path / "3").mkdir()  # not complete
+    wait_for(lambda: official.states("broken").get(2) == "END", LOADING_S, "version 2 to be tried")
+    assert official.states("broken") == {2: "END", 1: "AVAILABLE"}
+    assert official.answered(name="broken") == (1, 0.1)
 
-    shutil.rmtree(base / "2")
-    write_tiny_model(base / "2", 0.2)
-    wait_for(lambda: official.states().get(2) == "AVAILABLE", LOADING_S, "the repaired version 2")
-    assert official.answered() == (2, 0.2)
+    shutil.rmtree(tmp_path / "2")
+    write_tiny_model(tmp_path / "2", 0.2)
+    wait_for(lambda: official.states("broken").get(2) == "AVAILABLE", LOADING_S, "the repaired version 2")
+    assert official.answered(name="broken") == (2, 0.2)
 
 
-def test_a_version_whose_warm_up_fails_is_not_served(
-    tmp_path: Path,
-    serve_models: Callable[..., ModelServer],
-    client: Callable[[ModelServer], OfficialClient],
-) -> None:
-    from tensorflow_serving.apis import prediction_log_pb2
-
-    base = tmp_path / "models"
-    write_tiny_model(base / "1", 0.1)
-    official = client(serve_models(base))
+def test_a_version_whose_warm_up_fails_is_not_served(tiny_server: TinyServer, tmp_path: Path) -> None:
+    official = tiny_server.client
+    write_tiny_model(tmp_path / "models" / "1", 0.1)
+    tiny_server.serve("warm-up", tmp_path / "models")
 
     bad = write_tiny_model(tmp_path / "elsewhere" / "2", 0.2)
     (bad / "assets.extra").mkdir()
     request = official.request(signature="no such signature")
     log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
-    with load_tensorflow().io.TFRecordWriter(str(bad / "assets.extra/tf_serving_warmup_requests")) as out:
+    with tf.io.TFRecordWriter(str(bad / "assets.extra/tf_serving_warmup_requests")) as out:
         out.write(log.SerializeToString())
-    bad.rename(base / "2")
-    wait_for(lambda: official.states().get(2) == "END", LOADING_S, "version 2 to be tried")
-    assert official.answered() == (1, 0.1)
+    bad.rename(tmp_path / "models" / "2")
+    wait_for(lambda: official.states("warm-up").get(2) == "END", LOADING_S, "version 2 to be tried")
+    assert official.answered(name="warm-up") == (1, 0.1)
 
 
-def test_versions_and_labels_follow_the_models_config_file(
-    tmp_path: Path,
-    serve_models: Callable[..., ModelServer],
-    client: Callable[[ModelServer], OfficialClient],
+def test_a_model_without_versions_is_not_found_until_one_appears(
+    tiny_server: TinyServer, tmp_path: Path
 ) -> None:
-    base = tmp_path / "models"
+    official = tiny_server.client
+    tiny_server.serve("later", tmp_path)
+    code, details = _refused(lambda: official.answered(name="later"))
+    assert (code, details) == (grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(later)")
+    write_tiny_model(tmp_path / "1", 0.1)
+    wait_for(lambda: "AVAILABLE" in official.states("later").values(), LOADING_S, "version 1")
+    assert official.answered(name="later") == (1, 0.1)
+
+
+def test_a_folder_that_is_emptied_goes_on_being_served(tiny_server: TinyServer, tmp_path: Path) -> None:
+    official = tiny_server.client
+    write_tiny_model(tmp_path / "models" / "1", 0.1)
+    tiny_server.serve("emptied", tmp_path / "models")
+    shutil.rmtree(tmp_path / "models")
+    tiny_server.serve("emptied", tmp_path / "models")  # returns after the next look at the folder
+    assert official.answered(name="emptied") == (1, 0.1)
+
+
+def test_a_configuration_that_is_sent_is_loaded_when_the_call_returns(
+    tiny_server: TinyServer, tmp_path: Path
+) -> None:
+    official = tiny_server.client
     for version in (1, 2, 3):
-        write_tiny_model(base / str(version), version / 10)
-    config = tmp_path / "models.config"
-    config.write_text(_config(base, "specific { versions: 1 }", champion=1))
-    official = client(serve_models(base, "--models-config", str(config)))
-    assert official.answered(label="champion") == (1, 0.1)
-
-    config.write_text("model_config_list { this is not a config")
-    config.write_text(_config(base, "latest { num_versions: 2 }", champion=2, challenger=3))
-    wait_for(lambda: official.states().get(1) == "END", LOADING_S, "the new configuration")
-    assert official.answered(label="champion") == (2, 0.2)
-    assert official.answered(label="challenger") == (3, 0.3)
-    assert official.answered() == (3, 0.3)
-
-
-def test_a_new_configuration_can_be_sent_and_is_loaded_when_the_call_returns(
-    tmp_path: Path,
-    serve_models: Callable[..., ModelServer],
-    client: Callable[[ModelServer], OfficialClient],
-) -> None:
-    from google.protobuf import text_format
-    from tensorflow_serving.apis import model_management_pb2
-
-    write_tiny_model(tmp_path / "one" / "1", 0.1)
-    write_tiny_model(tmp_path / "two" / "7", 0.7)
-    official = client(serve_models(tmp_path / "one"))
-    request = model_management_pb2.ReloadConfigRequest()
-    text_format.Parse(_config(tmp_path / "two", "all {}", stable=7), request.config)
-    request.config.model_config_list.config[0].name = "second"
-    response = official.model.HandleReloadConfigRequest(request, timeout=120)
-    assert response.status.error_code == 0
-    assert official.answered(name="second", label="stable") == (7, 0.7)
-    code, _ = _refused(lambda: official.answered())  # the first model was not in the new list
+        write_tiny_model(tmp_path / str(version), version / 10)
+    tiny_server.serve("sent", tmp_path, "specific { versions: 1 }", champion=1)
+    assert official.answered(name="sent", label="champion") == (1, 0.1)
+    tiny_server.serve("sent", tmp_path, "latest { num_versions: 2 }", champion=2, challenger=3)
+    assert official.answered(name="sent", label="champion") == (2, 0.2)
+    assert official.answered(name="sent", label="challenger") == (3, 0.3)
+    assert official.answered(name="sent") == (3, 0.3)
+    assert official.states("sent") == {3: "AVAILABLE", 2: "AVAILABLE", 1: "END"}
+    tiny_server.remove("sent")
+    code, _ = _refused(lambda: official.answered(name="sent"))
     assert code is grpc.StatusCode.NOT_FOUND
 
 
-def test_while_nothing_is_there_the_server_answers_not_found(
-    tmp_path: Path, client: Callable[[ModelServer], OfficialClient]
-) -> None:
-    (tmp_path / "empty").mkdir()
-    with _started(tmp_path / "empty", tmp_path / "log") as server:
-        official = client(server)
-        code, details = _refused(lambda: official.answered())
-        assert (code, details) == (grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(tagger)")
-        write_tiny_model(tmp_path / "empty" / "1", 0.1)
-        wait_for(lambda: _available(official), LOADING_S, "version 1")
-        assert official.answered() == (1, 0.1)
+def test_labels_follow_the_models_config_file(tmp_path: Path) -> None:
+    for version in (1, 2):
+        write_tiny_model(tmp_path / "models" / str(version), version / 10)
+    config = tmp_path / "models.config"
 
+    def write(**labels: int) -> None:
+        config.write_text(
+            f"model_config_list {{ {model_config('tagger', tmp_path / 'models', 'all {}', **labels)} }}"
+        )
 
-def _available(official: OfficialClient) -> bool:
-    try:
-        return "AVAILABLE" in official.states().values()
-    except grpc.RpcError as error:
-        assert error.code() is grpc.StatusCode.NOT_FOUND
-        return False
-
-
-class _started:
-    """A server on a port of its own, without waiting for a version to be available."""
-
-    def __init__(self, base_path: Path, log: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self._log = log.open("wb")
-        self._base_path = base_path
-
-    def __enter__(self) -> ModelServer:
-        command = [sys.executable, "-m", "model_training", "serve", "--base-path", str(self._base_path)]
-        command += ["--grpc-port", str(self._port), "--rest-port", "0", "--poll-s", "0.2"]
-        process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT)
-        self._server = ModelServer(self._base_path, self._port, 0, process)
-        wait_for(self._listens, LOADING_S, "the port")
-        return self._server
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self._port)) == 0
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.process.terminate()
-        self._server.process.wait(60)
-        self._log.close()
+    write(champion=1)
+    with (
+        serving(tmp_path, tmp_path, "--models-config", str(config)) as server,
+        OfficialClient(server.address) as official,
+    ):
+        wait_for(lambda: official.states().get(2) == "AVAILABLE", LOADING_S, "both versions")
+        assert official.answered(label="champion") == (1, 0.1)
+        config.write_text("model_config_list { this is not a config")
+        write(champion=2)
+        wait_for(lambda: official.answered(label="champion") == (2, 0.2), LOADING_S, "the moved label")
 
 
 # ------------------------------------------------------------------ life
 
 
-def test_a_stopped_server_answers_what_it_has_begun(
-    tmp_path: Path,
-    serve_models: Callable[..., ModelServer],
-    client: Callable[[ModelServer], OfficialClient],
-) -> None:
-    base = tmp_path / "models"
-    write_tiny_model(base / "1", 0.1, work=3000)
-    server = serve_models(base)
-    official = client(server)
-    future = official.prediction.Predict.future(official.request(images=white()), timeout=120)
-    wait_for(lambda: _busy(server.process.pid), LOADING_S, "the request to be worked on")
-    assert not future.done()
-    server.process.send_signal(signal.SIGTERM)
-    assert future.result().model_spec.version.value == 1
-    assert server.process.wait(60) == 0
+def test_a_stopped_server_answers_what_it_has_begun(tmp_path: Path) -> None:
+    write_tiny_model(tmp_path / "models" / "1", 0.1, work=1500)
+    with serving(tmp_path / "models", tmp_path) as server, OfficialClient(server.address) as official:
+        future = official.prediction.Predict.future(official.request(images=white()), timeout=LOADING_S)
+        wait_for(lambda: _busy(server.process.pid), LOADING_S, "the request to be worked on")
+        assert not future.done()
+        server.process.send_signal(signal.SIGTERM)
+        assert future.result().model_spec.version.value == 1
+        assert server.process.wait(LOADING_S) == 0
+    assert not (tmp_path / "ready.json").exists()
 
 
 def _busy(pid: int) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,32 +12,16 @@ import requests
 
 from model_training.local_server import rest_json
 from model_training.local_server.errors import ServingError
-from model_training.tensorflow_runtime import load_tensorflow
-from tests.plugins.model_server import ModelServer, serving
-from tests.plugins.processes import wait_for
-from tests.plugins.tiny_models import SIDE, write_tiny_model
+from model_training.serving_protos import predict_pb2, tf
+from tests.plugins.model_server import ModelServer
+from tests.plugins.tiny_models import SIDE, TinyServer
 
 _TIMEOUT_S = 60
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
-    work: Path = tmp_path_factory.mktemp("rest")
-    for version in (1, 2):
-        write_tiny_model(work / "models" / str(version), version / 10)
-    config = work / "models.config"
-    config.write_text(
-        f'model_config_list {{ config {{ name: "tagger" base_path: "{work}/models"\n'
-        'model_version_policy { all {} } version_labels { key: "stable" value: 1 } } }'
-    )
-    with serving(work / "models", work, "--models-config", str(config)) as started:
-        wait_for(lambda: _states(started) == {"1": "AVAILABLE", "2": "AVAILABLE"}, 120, "both versions")
-        yield started
-
-
-def _states(server: ModelServer) -> dict[str, str]:
-    found = requests.get(server.rest, timeout=_TIMEOUT_S).json()["model_version_status"]
-    return {entry["version"]: entry["state"] for entry in found}
+@pytest.fixture
+def server(tiny_server: TinyServer) -> ModelServer:
+    return tiny_server.server
 
 
 def _picture(value: int = 255) -> list[Any]:
@@ -69,7 +52,10 @@ def test_metadata_names_the_signatures(server: ModelServer) -> None:
 
 
 def test_predict_by_rows(server: ModelServer) -> None:
-    expected = [{"scores": [0.2, 1.0], "embedding": [0.6, 0.8]}, {"scores": [0.2, 0.0], "embedding": [0.6, 0.8]}]
+    expected = [
+        {"scores": [0.2, 1.0], "embedding": [0.6, 0.8]},
+        {"scores": [0.2, 0.0], "embedding": [0.6, 0.8]},
+    ]
     plain = _predict(server, {"instances": [_picture(), _picture(0)]})
     assert plain.status_code == HTTPStatus.OK
     assert plain.headers["Content-Type"] == "application/json"
@@ -129,7 +115,12 @@ def test_a_wrong_request_gets_tensorflow_servings_error(
     [
         ("GET", "/v1/models/other", 404, "Could not find any versions of model other"),
         ("GET", "/v1/models/tagger/versions/9", 404, "Could not find version 9 of model tagger"),
-        ("GET", "/v1/models/tagger/versions/one", 400, "Malformed request: GET /v1/models/tagger/versions/one"),
+        (
+            "GET",
+            "/v1/models/tagger/versions/one",
+            400,
+            "Malformed request: GET /v1/models/tagger/versions/one",
+        ),
         ("POST", "/v1/models/tagger", 400, "Malformed request: POST /v1/models/tagger"),
         ("POST", "/v1/models/tagger:classify", 400, "classify is not supported"),
     ],
@@ -148,6 +139,16 @@ def test_other_paths_are_not_there(server: ModelServer) -> None:
     assert answer.status_code == HTTPStatus.NOT_FOUND
 
 
+def test_a_query_after_the_address_is_ignored(server: ModelServer) -> None:
+    assert requests.get(f"{server.rest}?verbose=1", timeout=_TIMEOUT_S).status_code == HTTPStatus.OK
+
+
+def test_a_body_of_unknown_length_is_refused(server: ModelServer) -> None:
+    answer = requests.post(f"{server.rest}:predict", data=iter([b"{", b"}"]), timeout=_TIMEOUT_S)
+    assert answer.status_code == HTTPStatus.BAD_REQUEST
+    assert "Content-Length" in answer.json()["error"]
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000])
 def test_a_body_that_is_no_json_is_refused(server: ModelServer, body: bytes) -> None:
     answer = requests.post(f"{server.rest}:predict", data=body, timeout=_TIMEOUT_S)
@@ -156,21 +157,15 @@ def test_a_body_that_is_no_json_is_refused(server: ModelServer, body: bytes) -> 
 
 
 def test_strings_travel_as_text_or_base64() -> None:
-    tf = load_tensorflow()
-    from tensorflow_serving.apis import predict_pb2
-
     response = predict_pb2.PredictResponse()
     response.outputs["names"].CopyFrom(tf.make_tensor_proto([b"a", b"b"]))
     response.outputs["raw_bytes"].CopyFrom(tf.make_tensor_proto([b"\xff", b"b"]))
-    assert rest_json.prediction(response, by_row=False) == (
-        '{"outputs": {"names": ["a", "b"], "raw_bytes": [{"b64": "/w=="}, {"b64": "Yg=="}]}}\n'
-    )
+    assert json.loads(rest_json.prediction(response, by_row=False)) == {
+        "outputs": {"names": ["a", "b"], "raw_bytes": [{"b64": "/w=="}, {"b64": "Yg=="}]}
+    }
 
 
 def test_outputs_without_a_common_batch_cannot_be_rows() -> None:
-    tf = load_tensorflow()
-    from tensorflow_serving.apis import predict_pb2
-
     response = predict_pb2.PredictResponse()
     response.outputs["one"].CopyFrom(tf.make_tensor_proto([1.0]))
     response.outputs["two"].CopyFrom(tf.make_tensor_proto([1.0, 2.0]))

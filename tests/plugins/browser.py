@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, expect, sync_playwright
 
 # Playwright's own browsers are downloads; ours comes from the system's packages. The flags keep a headless
 # Chromium quiet: no sandbox (tests run as root in CI), no calls home.
@@ -72,6 +72,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("REQUIRE_SERVICES") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
+    expect.set_options(timeout=TIMEOUT_MS)
     # Playwright runs an event loop in this thread, which Django takes for an asynchronous caller and refuses
     # the database to; nothing here is awaited while a query runs.
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")

@@ -1,4 +1,4 @@
-"""The default model, built once, and a model server process on free ports."""
+"""The default model, built once, and model servers on free ports."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import pytest
 from rich.console import Console
 
 import model_training
+from model_training.default_model import build_default
 from tests.plugins.processes import stopped, wait_for
 
 REPOSITORY = Path(model_training.__file__).parent.parent
@@ -25,7 +26,7 @@ _STARTS_WITHIN_S = 240
 
 @dataclass(frozen=True)
 class ModelServer:
-    """A running stand-in for TensorFlow Serving that serves the model ``tagger``."""
+    """A running stand-in for TensorFlow Serving."""
 
     base_path: Path
     grpc_port: int
@@ -39,7 +40,7 @@ class ModelServer:
 
     @property
     def rest(self) -> str:
-        """Start of every REST address."""
+        """Start of the REST addresses of the model ``tagger``."""
         return f"http://127.0.0.1:{self.rest_port}/v1/models/tagger"
 
 
@@ -62,8 +63,6 @@ def model_dir() -> Path:
 
     Lies in ``VITRINE_TEST_MODELS`` (default ``build/test-models`` in the repository).
     """
-    from model_training.default_model import build_default
-
     root = Path(os.environ.get("VITRINE_TEST_MODELS", REPOSITORY / "build" / "test-models"))
     folder = root / _recipe()
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,11 +74,17 @@ def model_dir() -> Path:
 
 @contextmanager
 def serving(base_path: Path, work: Path, *options: str) -> Iterator[ModelServer]:
-    """A server of its own for the version folders in ``base_path``; ``options`` go to its command line."""
+    """A server of its own for the version folders in ``base_path``.
+
+    Args:
+        base_path: Of the model ``tagger``; ignored where ``options`` name a ``models.config``.
+        work: For its log and ready file.
+        options: For its command line.
+    """
     ready = work / "ready.json"
     source = () if "--models-config" in options else ("--base-path", str(base_path))
     command = [sys.executable, "-m", "model_training", "serve", *source, "--ready-file", str(ready)]
-    command += ["--grpc-port", "0", "--rest-port", "0", "--poll-s", "0.2", *options]
+    command += ["--grpc-port", "0", "--rest-port", "0", "--poll-s", "0.1", *options]
     with (work / "server.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT)
         with stopped(process):
@@ -96,19 +101,3 @@ def model_server(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     """A server of the default model, shared by all tests that only ask it."""
     with serving(model_dir / "tagger", tmp_path_factory.mktemp("model-server")) as server:
         yield server
-
-
-@pytest.fixture
-def serve_models(tmp_path: Path) -> Iterator[Callable[..., ModelServer]]:
-    """Starts servers of one's own: ``serve_models(base_path, *options)``."""
-    with ExitStack() as servers:
-        count = 0
-
-        def start(base_path: Path, *options: str) -> ModelServer:
-            nonlocal count
-            count += 1
-            work = tmp_path / f"server-{count}"
-            work.mkdir()
-            return servers.enter_context(serving(base_path, work, *options))
-
-        yield start

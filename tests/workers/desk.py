@@ -29,6 +29,7 @@ class Desk:
         self._numbers = itertools.count(1)
         self._publisher = transport.publisher()
         self._results = transport.consumer([RESULTS])
+        self._found: dict[int, TagResult] = {}
 
     def close(self) -> None:
         self._publisher.close()
@@ -63,7 +64,7 @@ class Desk:
 
     def answers(self, job_ids: list[int], *, patience_s: float = PATIENCE_S) -> list[TagResult]:
         """One result for each job, in that order; a job that is answered twice counts once."""
-        found: dict[int, TagResult] = {}
+        found = self._found
         deadline = time.monotonic() + patience_s
         while not set(job_ids) <= set(found):
             assert time.monotonic() < deadline, f"no answer for {sorted(set(job_ids) - set(found))}"

@@ -19,11 +19,10 @@ from dam.assets.accounts import NoSuchUserError, acting_user
 from dam.assets.importing import (
     Import,
     ImportedFile,
-    Outcome,
     files_below,
     import_file,
     pending_among,
-    refresh_outcomes,
+    states_refresh,
 )
 from pipeline.ports import DependencyDownError
 
@@ -57,7 +56,7 @@ class Command(BaseCommand):
         done = Import()
         try:
             interrupted = not self._run(done, user, options)
-            refresh_outcomes(done)
+            states_refresh(done)
             still = len(pending_among(done.asset_ids()))
         except (DependencyDownError, OperationalError, InterfaceError) as error:
             first = str(error).strip().partition("\n")[0]
@@ -135,7 +134,7 @@ def _report(done: Import) -> str:
         for name, number in done.counts().items():
             sums.add_row(name, str(number))
         console.print(sums)
-        bad = [file for file in done.files if file.outcome in {Outcome.REFUSED, Outcome.FAILED}]
+        bad = [file for file in done.files if file.outcome in {"refused", "failed"}]
         if bad:
             console.print(_table_of(bad))
     return captured.get().rstrip("\n")

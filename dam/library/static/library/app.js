@@ -20,14 +20,14 @@ keys.start({ upload: (kind) => $(kind === "folder" ? "#upload-folder" : "#upload
 drop.start({ take: tray.add, isElsewhere: tryIt.takesDrop });
 tray.start();
 
-function open(main, { fresh }) {
+function open(main) {
   showPlaceholders(main);
-  grid.open(main, { fresh });
+  grid.open(main);
   tryIt.open(main);
   searchChanged();
 }
 
 navigate.onPage(open);
-open($("#main"), { fresh: true });
+open($("#main"));
 asset.open($("#main"));
 document.documentElement.dataset.ready = "yes";

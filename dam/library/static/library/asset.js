@@ -137,9 +137,8 @@ export function open(main) {
     });
   }
   const shown = $(".stage-picture img", article);
-  const preload = () => {
-    for (const link of $$("[data-preload]", article)) new Image().src = link.dataset.preload;
-  };
+  const beside = $$("[data-preload]", article).map((link) => link.dataset.preload);
+  const preload = () => beside.forEach((address) => (new Image().src = address));
   if (!shown || shown.complete) preload();
   else shown.addEventListener("load", preload, { once: true });
 }

@@ -189,12 +189,12 @@ export function start() {
   });
 }
 
-export function open(main, { fresh }) {
+export function open(main) {
   resized.disconnect();
   nearEnd.disconnect();
   wall = $("#wall", main);
   if (!wall) return;
-  if (fresh || widthOf(wall) !== widthSeen) justify();
+  justify();
   resized.observe(wall);
   watchPending();
   observeEnd();

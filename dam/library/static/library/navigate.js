@@ -4,12 +4,13 @@
 import { $, announce, toast } from "./dom.js";
 
 const KEPT = 6;
+const SECRET = new Set(["tokens", "password"]); // what these show is gone when one leaves
 const kept = new Map(); // history key → { main, title, scroll, focus, search }
 let here = history.state?.key ?? crypto.randomUUID();
 let running = null;
 const listeners = [];
 
-/** Call back with the new <main> whenever a page was put in place; `fresh` unless it was kept. */
+/** Call back with the <main> of every page that was put in place. */
 export function onPage(listener) {
   listeners.push(listener);
 }
@@ -69,6 +70,7 @@ async function load(url) {
 
 function keep() {
   const main = $("#main");
+  if (SECRET.has(main.dataset.page)) return;
   const focus = main.contains(document.activeElement) ? document.activeElement : null;
   kept.delete(here);
   kept.set(here, { main, title: document.title, scroll: scrollY, focus, search: $("#q")?.value ?? "" });
@@ -86,7 +88,7 @@ function place(page, { fresh }) {
   const field = $("#q");
   if (field && document.activeElement !== field) field.value = page.search;
   if (fresh) window.htmx?.process(page.main);
-  for (const listener of listeners) listener(page.main, { fresh });
+  for (const listener of listeners) listener(page.main);
 }
 
 async function onPopState(event) {
@@ -150,7 +152,7 @@ export function start() {
   document.addEventListener("htmx:sendError", () => toast("The server does not answer. Nothing was changed."));
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target.id === "main" || event.detail.elt.id === "main") {
-      for (const listener of listeners) listener($("#main"), { fresh: true });
+      for (const listener of listeners) listener($("#main"));
     }
   });
 }

@@ -9,6 +9,8 @@ from dam.tagging.vocabulary import vocabulary_read, vocabulary_register
 
 class Command(BaseCommand):
     help = "Tell the catalogue of a model's vocabulary. Running it again changes nothing."
+    # The checks would import every page and view, which takes longer than the work.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="folder of an exported model version")

@@ -23,6 +23,7 @@ from model_training.weights import efficientnet_lite2_state
 NAME = "efficientnet-lite2-imagenet1k"
 SERVED_AS = "tagger"
 VERSION = 1
+_ABANDONED_AFTER_S = 3600
 
 
 class BadExportError(Exception):
@@ -61,6 +62,13 @@ def default_export() -> Exported:
     )
 
 
+def _remove_abandoned(base: Path) -> None:
+    """Drop what builds that were killed have left. A younger folder may belong to one that still runs."""
+    for work in base.glob(f".{VERSION}-*"):
+        if time.time() - work.stat().st_mtime > _ABANDONED_AFTER_S:
+            shutil.rmtree(work, ignore_errors=True)
+
+
 def _check(exported: Exported, folder: Path) -> None:
     """Load what was written and compare it with the network on noise: a broken disk or library shows here."""
     tf = load_tensorflow()
@@ -92,6 +100,7 @@ def build_default(to: Path, *, console: Console) -> Path:
         console.print(f"[green]✓[/] The default model is there: {version}")
         return version
     version.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(version.parent)
     # A leading dot is no version number, so servers pass it over.
     work = Path(tempfile.mkdtemp(prefix=f".{VERSION}-", dir=version.parent))
     try:

@@ -175,8 +175,8 @@ class Servable:
                 if log.WhichOneof("log_type") == "predict_log":
                     self.predict(log.predict_log.request, predict_pb2.PredictResponse())
                     count += 1
-        except tf.errors.OpError as error:
-            raise from_tensorflow(error.error_code, f"warm-up requests: {error.message}") from error
+        except Exception as error:
+            raise ServingError(Code.INTERNAL, f"cannot answer {path}: {error}") from error
         return count
 
 

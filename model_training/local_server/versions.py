@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -36,7 +35,11 @@ class _Version:
     servable: Servable | None = None
     users: int = 0
     stamp: float = 0.0
-    """When its graph was written, so that a failed version is tried again only if it was replaced."""
+    """When its graph was written."""
+
+    def failed_as_of(self, stamp: float) -> bool:
+        """Whether this very file was tried and failed: it is tried again only if it is replaced."""
+        return self.error is not None and self.stamp == stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +55,24 @@ class Status:
 class _Model:
     config: ModelConfig
     versions: dict[int, _Version] = field(default_factory=dict)
+    complaint: str = ""
+    """Why its folder could not be read at the last look; said once, not at each of them."""
 
-
-def _on_disk(base_path: Path) -> dict[int, float]:
-    """Complete version folders and when their graphs were written."""
-    found = {}
-    try:
-        for entry in base_path.iterdir():
-            graph = entry / "saved_model.pb"
-            if entry.name.isascii() and entry.name.isdigit() and graph.is_file():
-                found[int(entry.name)] = graph.stat().st_mtime
-    except OSError as error:
-        log.warning("base path cannot be read", base_path=str(base_path), error=str(error))
-    return found
+    def on_disk(self) -> dict[int, float]:
+        """Complete version folders and when their graphs were written."""
+        found = {}
+        complaint = ""
+        try:
+            for entry in self.config.base_path.iterdir():
+                graph = entry / "saved_model.pb"
+                if entry.name.isascii() and entry.name.isdigit() and graph.is_file():
+                    found[int(entry.name)] = graph.stat().st_mtime
+        except OSError as error:
+            complaint = str(error)
+        if complaint and complaint != self.complaint:
+            log.warning("base path cannot be read", model=self.config.name, error=complaint)
+        self.complaint = complaint
+        return found
 
 
 class Versions:
@@ -221,14 +229,11 @@ class Versions:
     def _round(self, model: _Model) -> None:
         """Load what is wanted and not there, then unload what is there and not wanted."""
         config = model.config
-        on_disk = _on_disk(config.base_path)
+        on_disk = model.on_disk()
         wanted = config.wanted(set(on_disk))
         for number in sorted(wanted):
             known = model.versions.get(number)
-            failed_before = known is not None and known.state is State.END and known.error is not None
-            if known is None or known.state is State.END:
-                if failed_before and known is not None and known.stamp == on_disk[number]:
-                    continue
+            if known is None or (known.state is State.END and not known.failed_as_of(on_disk[number])):
                 self._load(model, number, on_disk[number])
         leaving = {
             number

@@ -9,6 +9,7 @@ import time
 import pytest
 import yaml
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from PIL import Image
@@ -214,6 +215,12 @@ def test_the_api_describes_itself():
     assert list(tag) == ["slug", "name", "score", "source", "state"]
     assert document["components"]["securitySchemes"]["token"] == {"type": "http", "scheme": "bearer"}
     assert Client().get("/api/docs/").status_code == 200
+
+
+def test_the_description_is_valid_and_complete(tmp_path):
+    # Raises for a view, a field or a parameter whose type is not known.
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "schema.yml"))
+    assert (tmp_path / "schema.yml").read_text().startswith("openapi: 3")
 
 
 def test_an_address_that_means_nothing_is_a_problem_too():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import signal
 import subprocess
@@ -43,8 +44,11 @@ def test_a_build_that_is_killed_leaves_no_version_and_the_next_one_succeeds(tmp_
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert not (base / "1").exists()
+    (abandoned,) = base.glob(".1-*")
+    os.utime(abandoned, (0, 0))
 
     (base / "1").mkdir()  # as if somebody had copied half of it
     said = _build(tmp_path)
     assert "is ready" in said
     assert is_complete(base / "1")
+    assert [path.name for path in base.iterdir()] == ["1"]

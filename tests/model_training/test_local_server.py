@@ -242,6 +242,20 @@ def test_a_version_whose_warm_up_fails_is_not_served(tiny_server: TinyServer, tm
     assert official.answered(name="warm-up") == (1, 0.1)
 
 
+def test_a_version_with_a_damaged_warm_up_file_is_not_served(tiny_server: TinyServer, tmp_path: Path) -> None:
+    official = tiny_server.client
+    bad = write_tiny_model(tmp_path / "elsewhere" / "1", 0.1)
+    (bad / "assets.extra").mkdir()
+    with tf.io.TFRecordWriter(str(bad / "assets.extra/tf_serving_warmup_requests")) as out:
+        out.write(b"no message")
+    (tmp_path / "models").mkdir()
+    bad.rename(tmp_path / "models" / "1")
+    tiny_server.serve("damaged", tmp_path / "models")
+    assert official.states("damaged") == {1: "END"}
+    write_tiny_model(tmp_path / "models" / "2", 0.2)
+    wait_for(lambda: official.states("damaged").get(2) == "AVAILABLE", LOADING_S, "the good version 2")
+
+
 def test_a_model_without_versions_is_not_found_until_one_appears(
     tiny_server: TinyServer, tmp_path: Path
 ) -> None:

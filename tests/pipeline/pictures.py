@@ -76,6 +76,17 @@ def oriented(orientation: int, format_name: str = "JPEG", pixels: NDArray[np.uin
     return encoded(corners() if pixels is None else pixels, format_name, exif=exif)
 
 
+def turned_heic() -> bytes:
+    """:func:`corners` with the box ``irot`` of a quarter turn and EXIF orientation 6, as phones write both."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    image = Image.fromarray(corners())
+    image.info["exif"] = exif.tobytes()
+    data = encoded(image, "HEIF", quality=95)
+    assert b"irot" in data
+    return data
+
+
 def cmyk_jpeg(width: int = 96, height: int = 64) -> bytes:
     return encoded(Image.fromarray(scene(width, height)).convert("CMYK"), "JPEG")
 

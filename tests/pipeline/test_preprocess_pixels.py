@@ -246,6 +246,13 @@ def test_every_exif_orientation_is_shown_upright(format_name: str, orientation: 
     assert difference(picture.pixels, upright) < 8
 
 
+def test_a_heic_is_turned_by_its_own_rotation_and_not_once_more_by_its_exif() -> None:
+    picture = prepare(pictures.turned_heic(), PreprocessSpec(id="x", width=64, height=96))
+
+    assert (picture.width, picture.height) == (64, 96)
+    assert difference(picture.preview, np.rot90(pictures.corners(), -1)) < 8
+
+
 def test_a_rotated_picture_fills_a_network_input_that_is_not_square() -> None:
     upright = prepare(
         pictures.encoded(pictures.scene(200, 100), "PNG"), PreprocessSpec(id="x", width=40, height=30)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
@@ -19,6 +20,9 @@ from rich.console import Console
 import model_training
 from model_training.default_model import build_default
 from tests.plugins.processes import stopped, wait_for
+
+if TYPE_CHECKING:
+    from tests.plugins.tiny_models import TinyServer
 
 REPOSITORY = Path(model_training.__file__).parent.parent
 _STARTS_WITHIN_S = 240
@@ -100,4 +104,13 @@ def serving(base_path: Path, work: Path, *options: str) -> Iterator[ModelServer]
 def model_server(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
     """A server of the default model, shared by all tests that only ask it."""
     with serving(model_dir / "tagger", tmp_path_factory.mktemp("model-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tiny_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
+    """One server for all tests that need versions of their own: each uses a model name of its own."""
+    from tests.plugins.tiny_models import tiny_serving  # noqa: PLC0415 - loads TensorFlow: 4 s
+
+    with tiny_serving(tmp_path_factory.mktemp("tiny")) as server:
         yield server

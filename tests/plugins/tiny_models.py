@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import grpc
 import numpy as np
-import pytest
 from google.protobuf import text_format
 
 from model_training.serving_protos import (
@@ -159,15 +159,13 @@ class TinyServer:
         assert response.status.error_code == 0
 
 
-@pytest.fixture(scope="session")
-def tiny_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
-    """One server for all tests that need versions of their own: each uses a model name of its own."""
-    work = tmp_path_factory.mktemp("tiny")
+@contextmanager
+def tiny_serving(work: Path) -> Iterator[TinyServer]:
+    """Starts the server in a folder of its own."""
     for version in (1, 2):
         write_tiny_model(work / "tagger" / str(version), version / 10)
-    first = model_config(
-        "tagger", work / "tagger", "specific { versions: 1 versions: 2 }", stable=1, canary=2
-    )
+    policy = "specific { versions: 1 versions: 2 }"
+    first = model_config("tagger", work / "tagger", policy, stable=1, canary=2)
     (work / "models.config").write_text(f"model_config_list {{ {first} }}")
     with (
         serving(work, work, "--models-config", str(work / "models.config")) as server,

@@ -186,9 +186,11 @@ class EmbeddedPostgres:
         left = processes.end(self._servers_here, steps=(_FAST, _IMMEDIATE, (signal.SIGKILL, 10.0)))
         if left:
             raise EmbeddedError(f"An earlier database server (processes {left}) does not end.")
-        # PostgreSQL would take any living process that was meanwhile given the number in here for itself.
+        # PostgreSQL would take any process that has the number in these files for its own: one that was
+        # given it meanwhile, or the killed server itself while nobody has reaped it.
         if Path("/proc/self").exists():
-            (self.data / "postmaster.pid").unlink(missing_ok=True)
+            for trace in (self.data / "postmaster.pid", *self.sockets.glob(".s.PGSQL.*")):
+                trace.unlink(missing_ok=True)
 
     def _servers_here(self) -> list[int]:
         def matches(pid: int) -> bool:

@@ -77,7 +77,7 @@ def oriented(orientation: int, format_name: str = "JPEG", pixels: NDArray[np.uin
 
 
 def turned_heic() -> bytes:
-    """:func:`corners` with the box ``irot`` of a quarter turn and EXIF orientation 6, as phones write both."""
+    """:func:`corners` with a quarter turn in box ``irot`` and EXIF orientation 6; phones write both."""
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     image = Image.fromarray(corners())

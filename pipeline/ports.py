@@ -179,6 +179,10 @@ class BlobStore(Protocol):
         """A readable stream; the same errors as :meth:`read`."""
         ...
 
+    def sweep_incoming(self, *, older_than_s: float) -> int:
+        """Remove what interrupted writes left behind that long ago; returns how many."""
+        ...
+
     def delete(self, key: str) -> None:
         """Remove an original with everything beside it; nothing happens if it is not there."""
         ...

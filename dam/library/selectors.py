@@ -10,7 +10,7 @@ from itertools import groupby
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
-from django.db.models import Case, F, OuterRef, Prefetch, QuerySet, When, prefetch_related_objects
+from django.db.models import OuterRef, QuerySet, prefetch_related_objects
 from django.utils import timezone
 from knox.models import AuthToken
 
@@ -19,6 +19,7 @@ from dam.assets.models import Asset
 from dam.assets.selectors import assets_visible_to
 from dam.jobs.models import TaggingJob
 from dam.library.wording import waiting_text
+from dam.search.selectors import loaded
 from dam.tagging.models import Claim, ModelVersion, Prediction, Tag
 
 # Counting tags over a million pictures takes seconds; over the newest ones it is as good for browsing.
@@ -115,16 +116,7 @@ def _with_covers(uses: list[TagUse], user: User) -> list[TagUse]:
 
 def assets_by_id(*, user: User | AnonymousUser, ids: Sequence[int]) -> list[Asset]:
     """Those of the assets that the user may see, in the order of ``ids``, with all that a card shows."""
-    claims = Claim.objects.select_related("tag").order_by(
-        Case(When(state=Claim.State.ACCEPTED, then=0), default=1), F("score").desc(nulls_last=True), "tag_id"
-    )
-    found = (
-        assets_visible_to(user)
-        .select_related("current_version__blob")
-        .prefetch_related(Prefetch("claims", claims))
-        .defer("words")
-        .in_bulk(ids)
-    )
+    found = loaded(assets_visible_to(user)).in_bulk(ids)
     return [found[pk] for pk in ids if pk in found]
 
 

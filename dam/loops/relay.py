@@ -10,10 +10,11 @@ import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
+from dam.assets.storage import blob_store
 from dam.jobs.services import WAKE_CHANNEL, jobs_publish
 from dam.loops.backoff import Backoff
 from dam.tagging.services import tries_sweep
-from pipeline.ports import TransportDownError
+from pipeline.ports import DependencyDownError
 from pipeline.transports import transport_from_url
 
 log: Any = structlog.get_logger()
@@ -21,6 +22,7 @@ log: Any = structlog.get_logger()
 # Should a wake-up ever be missed, a job waits no longer than this.
 SAFETY_POLL_S = 5.0
 SWEEP_EVERY_S = 300.0
+INTERRUPTED_FOR_S = 86_400.0
 
 
 def run(stop: threading.Event) -> None:
@@ -32,7 +34,7 @@ def run(stop: threading.Event) -> None:
                 transport.declare()
                 with transport.publisher() as publisher:
                     _publish_until(stop, publisher, backoff)
-            except (TransportDownError, OperationalError, InterfaceError) as error:
+            except (DependencyDownError, OperationalError, InterfaceError) as error:
                 delay = backoff.next_delay()
                 log.warning("relay waits", reason=str(error).strip(), seconds=round(delay, 1))
                 stop.wait(delay)
@@ -52,9 +54,15 @@ def _publish_until(stop: threading.Event, publisher: Any, backoff: Backoff) -> N
             continue
         if time.monotonic() - swept_at > SWEEP_EVERY_S:
             swept_at = time.monotonic()
-            if swept := tries_sweep():
-                log.info("tries swept", count=swept)
+            _sweep()
         _wait_for_job(stop)
+
+
+def _sweep() -> None:
+    tries = tries_sweep()
+    interrupted = blob_store().sweep_incoming(older_than_s=INTERRUPTED_FOR_S)
+    if tries or interrupted:
+        log.info("swept", tries=tries, interrupted_writes=interrupted)
 
 
 def _wait_for_job(stop: threading.Event) -> None:

@@ -76,7 +76,7 @@ def search_assets(
     order = SORTS[sort]
     edge = cursor_read(sort, cursor) if cursor else None
     compiled = compile_query(query)
-    rows = _loaded(assets_visible_to(user).filter(compiled.condition))
+    rows = loaded(assets_visible_to(user).filter(compiled.condition))
     found = page_slice(rows, sort=order, edge=edge, limit=limit)
     return Page(
         assets=found.rows,
@@ -101,7 +101,7 @@ def asset_get(*, user: User | AnonymousUser, asset_id: int) -> Asset:
     Raises:
         Asset.DoesNotExist: there is none, or the user may not see it.
     """
-    return _loaded(assets_visible_to(user)).get(pk=asset_id)
+    return loaded(assets_visible_to(user)).get(pk=asset_id)
 
 
 def neighbours(*, user: User | AnonymousUser, query: str, sort: str, asset: Asset) -> Neighbours:
@@ -184,7 +184,7 @@ def _count(rows: QuerySet[Asset], bound: int) -> Count:
     return Count(value=min(number, bound), exact=number <= bound)
 
 
-def _loaded(rows: QuerySet[Asset]) -> QuerySet[Asset]:
+def loaded(rows: QuerySet[Asset]) -> QuerySet[Asset]:
     """With all that a page shows of them, in a fixed number of queries."""
     claims = Claim.objects.select_related("tag").order_by(
         Case(When(state=Claim.State.ACCEPTED, then=0), default=1),
@@ -207,6 +207,7 @@ __all__ = [
     "TagSuggestion",
     "asset_get",
     "count_assets",
+    "loaded",
     "neighbours",
     "rejected_claims",
     "search_assets",

@@ -321,7 +321,7 @@ def test_labels_follow_the_models_config_file(tmp_path: Path) -> None:
 
 
 def test_a_stopped_server_answers_what_it_has_begun(tmp_path: Path) -> None:
-    write_tiny_model(tmp_path / "models" / "1", 0.1, work=1500)
+    write_tiny_model(tmp_path / "models" / "1", 0.1, work=600)
     with serving(tmp_path / "models", tmp_path) as server, OfficialClient(server.address) as official:
         future = official.prediction.Predict.future(official.request(images=white()), timeout=LOADING_S)
         wait_for(lambda: _busy(server.process.pid), LOADING_S, "the request to be worked on")

@@ -38,7 +38,7 @@ def write_tiny_model(folder: Path, answer: float, *, work: int = 0) -> Path:
     Args:
         folder: The version folder; its parent is made.
         answer: Score of the first label; the second gets the brightest pixel over 255.
-        work: How many multiplications of a large matrix an answer costs; 1,000 take about a second.
+        work: How many multiplications of a large matrix an answer costs; 100 take about half a second.
     """
     module = tf.Module()
 

@@ -1,7 +1,10 @@
 # Vitrine. `make help` lists the targets; each works on a fresh clone.
 
-# The newest Python that TensorFlow has wheels for; override with `make PYTHON=/path/to/python3.12 …`.
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p && break; done)
+# The first that runs and has wheels of TensorFlow; override with `make PYTHON=/path/to/python3.12 …`.
+# (A name on the PATH may be a stub that refuses to run, as those of pyenv do.)
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c '$(FITS)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.ready-run
@@ -44,14 +47,12 @@ clean: ## Remove what was built and installed; pictures and database in var/ sta
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
-	@test -n "$(PYTHON)" || { echo "Vitrine needs Python 3.11, 3.12 or 3.13; none was found."; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
-		echo "Vitrine needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) -V)."; \
-		echo "Name another one: make PYTHON=/path/to/python3.12 …"; exit 1; }
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' || { \
+		echo "Vitrine needs Python 3.11, 3.12 or 3.13 with venv (Debian and Ubuntu: apt install python3-venv)."; \
+		echo "Found: $$($(or $(PYTHON),python3) -V 2>&1 | tail -n 1). Name another one: make PYTHON=/path/to/python3.12 …"; \
+		exit 1; }
 	@echo "==> Making $(VENV) with $$($(PYTHON) -V)"
-	@$(PYTHON) -m venv $(VENV) || { \
-		echo "The venv module of this Python is incomplete (Debian and Ubuntu: apt install python3-venv)."; \
-		rm -rf $(VENV); exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # The development lock is a superset of the run lock, so whoever has it needs no second installation.
 $(RUN_READY): requirements/run.txt pyproject.toml | $(VENV)/bin/python

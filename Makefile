@@ -64,7 +64,7 @@ $(DEV_READY): requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 
 .PHONY: install
 install:
-	@echo "==> Installing $$(grep -c == $(LOCK)) packages from $(LOCK) (some 900 MB with TensorFlow)"
+	@echo "==> Installing $$(grep -c == $(LOCK)) packages from $(LOCK) (2.6 GB on the disk, most of it TensorFlow)"
 	$(BIN)/pip install --disable-pip-version-check --no-compile --require-hashes -r $(LOCK)
 	@echo "==> Installing Vitrine itself"
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-compile --no-deps --no-build-isolation -e .

@@ -30,9 +30,10 @@ def _measure_tags(arguments: argparse.Namespace) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    from model_training.local_server.app import Options, run  # noqa: PLC0415
+    from model_training.local_server.app import run  # noqa: PLC0415
     from model_training.local_server.config import ConfigError  # noqa: PLC0415
     from model_training.local_server.errors import PortTakenError  # noqa: PLC0415
+    from model_training.local_server.options import Options  # noqa: PLC0415
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     options = Options(

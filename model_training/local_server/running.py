@@ -9,9 +9,9 @@ from pathlib import Path
 
 import structlog
 
-from model_training.local_server.app import Options
 from model_training.local_server.config import ConfigError, ModelConfig, read_models_config
 from model_training.local_server.grpc_service import serve_grpc
+from model_training.local_server.options import Options
 from model_training.local_server.rest import RestServer
 from model_training.local_server.servable import Threads
 from model_training.local_server.versions import Versions

@@ -1,0 +1,144 @@
+"""The page of one picture: what it says, and who may decide what there."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from dam.assets.models import Asset
+from dam.jobs.models import TaggingJob
+from dam.tagging.models import Claim, Decision, Tag
+from tests.dam.factories import AssetFactory, StaffFactory, TagFactory, TaggingJobFactory, UserFactory
+from tests.dam.library_pages.rendered import text
+
+pytestmark = pytest.mark.django_db
+
+
+def states(asset: Asset) -> dict[str, str]:
+    return dict(Claim.objects.filter(asset=asset).values_list("tag__slug", "state"))
+
+
+def test_the_asset_page_shows_tags_with_scores_and_facts(client: Client, suggested: Asset) -> None:
+    html = text(client.get(f"/assets/{suggested.pk}/"))
+    assert re.search(r'claim-name" href="/\?q=tag%3Adog">dog</a>\s*<span class="claim-score">90 %', html)
+    for fact in ("walk.jpg", "JPEG", "640 × 480", "Anna Berg", suggested.current_version.blob.sha256):
+        assert fact in html
+    assert re.search(r"tagger, version \d+", html)
+
+
+def test_previous_and_next_follow_the_search_that_the_address_carries(client: Client, anna: User) -> None:
+    dog = TagFactory(name="dog")
+    first = AssetFactory(uploaded_by=anna, tags=[dog], filename="a.jpg")
+    AssetFactory(uploaded_by=anna, filename="b.jpg")
+    last = AssetFactory(uploaded_by=anna, tags=[dog], filename="c.jpg")
+    html = text(client.get(f"/assets/{first.pk}/", {"q": "tag:dog", "sort": "name"}))
+    assert f'href="/assets/{last.pk}/?q=tag%3Adog&amp;sort=name" rel="next"' in html
+    assert 'rel="prev"' not in html
+    assert 'href="/?q=tag%3Adog&amp;sort=name" data-back' in html
+
+
+def test_a_broken_query_in_the_address_does_not_hide_the_picture(client: Client, suggested: Asset) -> None:
+    assert client.get(f"/assets/{suggested.pk}/", {"q": "(dog"}).status_code == 200
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_tags_are_accepted_rejected_undone_and_added(client: Client, suggested: Asset, htmx: bool) -> None:
+    address = f"/assets/{suggested.pk}/decide/?q=dog"
+    headers = {"HX-Request": "true"} if htmx else {}
+
+    def post(**fields: str) -> str:
+        response = client.post(address, fields, headers=headers)
+        if htmx:
+            assert response.status_code == 200
+            return text(response)
+        assert response.headers["Location"] == f"/assets/{suggested.pk}/?q=dog"
+        return text(client.get(response.headers["Location"]))
+
+    assert "Accepted by Anna Berg" in post(tag="dog", verdict="accepted")
+    assert "1 rejected" in post(tag="bench", verdict="rejected")
+    assert "Added by Anna Berg" in post(name="Golden Hour")
+    assert states(suggested) == {"dog": "accepted", "bench": "rejected", "golden-hour": "accepted"}
+    post(tag="bench", verdict="withdrawn")
+    post(tag="golden-hour", verdict="withdrawn")
+    assert states(suggested) == {"dog": "accepted", "bench": "suggested"}
+    assert Decision.objects.get(asset=suggested).verdict == Decision.Verdict.ACCEPTED
+
+
+def test_a_tag_without_a_letter_is_refused_with_a_reason(client: Client, suggested: Asset) -> None:
+    response = client.post(f"/assets/{suggested.pk}/decide/", {"name": "!!"}, headers={"HX-Request": "true"})
+    assert "A tag&#x27;s name needs a letter or a digit." in text(response)
+    assert not Tag.objects.filter(name="!!").exists()
+
+
+def test_who_may_not_change_a_picture_gets_no_buttons_and_no_way_round_them(suggested: Asset) -> None:
+    stranger = Client()
+    stranger.force_login(UserFactory())
+    html = text(stranger.get(f"/assets/{suggested.pk}/"))
+    assert "dog" in html
+    assert "/decide/" not in html
+    response = stranger.post(f"/assets/{suggested.pk}/decide/", {"tag": "dog", "verdict": "rejected"})
+    assert response.status_code == 403
+    assert "That is not yours to do" in text(response)
+    assert states(suggested) == {"dog": "suggested", "bench": "suggested"}
+
+
+def test_staff_may_decide_for_everybody(suggested: Asset) -> None:
+    staff = Client()
+    staff.force_login(StaffFactory())
+    staff.post(f"/assets/{suggested.pk}/decide/", {"tag": "dog", "verdict": "rejected"})
+    assert states(suggested)["dog"] == "rejected"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"tag": "dog", "verdict": "maybe"}, {"tag": "nix", "verdict": "accepted"}, {}]
+)
+def test_nonsense_is_not_a_decision(client: Client, suggested: Asset, fields: dict[str, str]) -> None:
+    assert client.post(f"/assets/{suggested.pk}/decide/", fields).status_code == 404
+    assert not Decision.objects.exists()
+
+
+def test_a_failed_picture_says_why_and_can_be_tried_again(client: Client, anna: User) -> None:
+    asset = AssetFactory(
+        uploaded_by=anna, state=Asset.State.FAILED, reason="corrupt", detail="Ends at row 61."
+    )
+    html = text(client.get(f"/assets/{asset.pk}/"))
+    assert "The file is damaged" in html
+    assert "Ends at row 61." in html
+    client.post(f"/assets/{asset.pk}/retry/")
+    asset.refresh_from_db()
+    assert asset.state == Asset.State.PENDING
+    assert TaggingJob.objects.filter(asset=asset, state="queued").count() == 1
+    client.post(f"/assets/{asset.pk}/retry/")
+    assert TaggingJob.objects.filter(asset=asset).count() == 1
+
+
+def test_only_who_may_change_a_failed_picture_may_try_it_again(anna: User) -> None:
+    asset = AssetFactory(uploaded_by=anna, state=Asset.State.FAILED, reason="corrupt")
+    stranger = Client()
+    stranger.force_login(UserFactory())
+    assert "/retry/" not in text(stranger.get(f"/assets/{asset.pk}/"))
+    assert stranger.post(f"/assets/{asset.pk}/retry/").status_code == 403
+    assert not TaggingJob.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "minutes", "said"),
+    [
+        ("queued", 0, "a second or two"),
+        ("queued", 5, "waiting for 5 minutes: the relay does not take it"),
+        ("published", 1, "waiting for 1 minute: tagging is busy or stopped"),
+        ("published", 180, "waiting for 3 hours"),
+    ],
+)
+def test_a_pending_picture_says_what_it_waits_for(
+    client: Client, anna: User, state: str, minutes: int, said: str
+) -> None:
+    asset = AssetFactory(uploaded_by=anna, state=Asset.State.PENDING)
+    job = TaggingJobFactory(asset=asset, state=state)
+    TaggingJob.objects.filter(pk=job.pk).update(created_at=timezone.now() - timedelta(minutes=minutes))
+    assert said in text(client.get(f"/assets/{asset.pk}/"))

@@ -1,0 +1,99 @@
+"""A worker waits for a model or a blob store that is away, and loses nothing."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from pipeline.messages import Outcome
+from pipeline.topology import BULK, INTERACTIVE
+from tests.pipeline import pictures
+from tests.workers.colour_model import ColourModel
+from tests.workers.counting_blobs import CountingBlobStore
+from tests.workers.desk import Desk, wait_until
+from tests.workers.running_worker import Start
+
+
+def test_an_outage_of_the_model_costs_no_attempt_and_no_second_decoding(
+    start_worker: Start, desk: Desk, model: ColourModel, blobs: CountingBlobStore
+) -> None:
+    worker = start_worker()
+    desk.answers(desk.ask(pictures.jpeg(seed=1)))
+    reads = blobs.reads
+    model.announced = dict(model.served)  # the spec is known, the answer is not
+    model.served = {}
+    jobs = desk.ask(*(pictures.jpeg(seed=i) for i in range(2, 6)), queue=BULK)
+    wait_until(lambda: worker.health.readiness() != "", "the worker notices")
+    wait_until(lambda: blobs.reads == reads + 4, "everything is decoded")
+    time.sleep(1)  # some more attempts
+    assert not desk.has_answers()
+    assert worker.health.liveness() == ""
+
+    model.served = model.announced
+    results = desk.answers(jobs)
+
+    assert {result.outcome for result in results} == {Outcome.TAGGED}
+    assert blobs.reads == reads + 4, "it decoded again"
+    assert desk.transport.depths()[f"{BULK}.dead"].ready == 0
+    wait_until(lambda: worker.health.readiness() == "", "the worker is ready again")
+
+
+def test_an_unmounted_blob_store_is_waited_for(
+    start_worker: Start, desk: Desk, blobs: CountingBlobStore, tmp_path: Path
+) -> None:
+    worker = start_worker()
+    wait_until(lambda: worker.health.readiness() == "", "the worker is ready")
+    requests = [desk.request(pictures.jpeg(seed=i)) for i in range(3)]
+    (tmp_path / "blobs").rename(tmp_path / "unmounted")
+    jobs = desk.ask(*requests)
+    wait_until(lambda: worker.health.readiness() != "", "the worker notices")
+
+    (tmp_path / "unmounted").rename(tmp_path / "blobs")
+
+    assert {result.outcome for result in desk.answers(jobs)} == {Outcome.TAGGED}
+
+
+def test_a_worker_takes_nothing_before_it_knows_a_model(
+    start_worker: Start, desk: Desk, model: ColourModel
+) -> None:
+    model.down = True
+    worker = start_worker()
+    jobs = desk.ask(pictures.jpeg())
+    wait_until(lambda: "switched off" in worker.health.readiness(), "the worker tells why")
+    assert desk.transport.depths()[INTERACTIVE].ready == 1
+
+    model.down = False
+
+    assert desk.answers(jobs)[0].outcome is Outcome.TAGGED
+
+
+def test_a_stop_during_an_outage_gives_the_messages_back_after_the_deadline(
+    start_worker: Start, desk: Desk, model: ColourModel
+) -> None:
+    worker = start_worker(shutdown_deadline_s=0.5)
+    wait_until(lambda: worker.health.readiness() == "", "the worker is ready")
+    model.down = True
+    jobs = desk.ask(pictures.jpeg())
+    wait_until(lambda: worker.health.readiness() != "", "the worker holds it")
+
+    worker.stop()
+
+    assert not desk.has_answers()
+    model.down = False
+    start_worker()
+    assert desk.answers(jobs)[0].outcome is Outcome.TAGGED
+
+
+def test_a_label_that_nobody_serves_is_dead_lettered_and_blocks_nobody(
+    start_worker: Start, desk: Desk
+) -> None:
+    withdrawn = desk.request(pictures.jpeg(seed=1), model_label="withdrawn")
+    desk.ask(withdrawn, queue=BULK)
+    others = desk.ask(pictures.jpeg(seed=2), queue=BULK)
+
+    start_worker(unknown_label_patience_s=0.5)
+
+    assert desk.answers(others)[0].outcome is Outcome.TAGGED
+    letter = desk.dead_letter(BULK)
+    assert letter.message_id == str(withdrawn.job_id)
+    assert "withdrawn" in letter.dead_reason

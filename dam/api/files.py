@@ -53,10 +53,11 @@ class Original(APIView):
     @extend_schema(
         operation_id="assets_file",
         summary="Download the original",
+        parameters=[OpenApiParameter("inline", bool, description="To be looked at, not saved.")],
         responses=_RESPONSES,
     )
     def get(self, request: Request, asset_id: int) -> HttpResponseBase:
-        """As an attachment under the name that the asset was uploaded with."""
+        """Under the name that it was uploaded with; as an attachment unless ``inline`` is asked for."""
         version = _version(request, asset_id)
         blob = version.blob
         return _file(
@@ -66,7 +67,7 @@ class Original(APIView):
             name=version.filename,
             etag=f'"{blob.sha256}"',
             cache=_ASK_AGAIN,
-            attachment=True,
+            attachment=request.query_params.get("inline", "") not in {"1", "true"},
         )
 
 

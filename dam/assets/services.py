@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any, BinaryIO
 
 from django.conf import settings
@@ -10,7 +11,6 @@ from django.contrib.auth.models import User
 from django.contrib.postgres.search import SearchVector
 from django.db import connection, transaction
 from django.db.models import Value
-from django.utils import timezone
 
 from dam.assets.models import Asset, AssetVersion, Blob, Collection
 from dam.assets.naming import clean_filename, normalise, sort_key
@@ -18,10 +18,13 @@ from dam.assets.selectors import assets_visible_to
 from dam.assets.storage import blob_store
 from dam.jobs.models import TaggingJob
 from dam.jobs.services import job_enqueue
+from pipeline.messages import FailureReason
 from pipeline.ports import StoredBlob
 from pipeline.preprocess import Header, Limits, read_header
 
 ROOT_COLLECTION = "Library"
+# Failures that are not the picture's own: its bytes, sent again, deserve another try.
+MENDED_BY_UPLOAD = frozenset({FailureReason.MISSING_BLOB, FailureReason.DEAD_LETTERED})
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,15 @@ def asset_create(  # noqa: PLR0913  # an upload has that many facts
     stream.seek(0)
     stored = blob_store().put(stream)
     with transaction.atomic():
-        blob = _blob_hold(stored=stored, stream=stream, media_type=header.media_type)
+        blob_keep(stored=stored, stream=stream)
+        blob, _ = Blob.objects.get_or_create(
+            sha256=stored.sha256,
+            defaults={"size": stored.size, "media_type": header.media_type, "key": stored.key},
+        )
         existing = assets_visible_to(user).filter(current_version__blob=blob).order_by("id").first()
         if existing is not None:
+            if existing.state == Asset.State.FAILED and existing.reason in MENDED_BY_UPLOAD:
+                asset_request_tags(asset=existing, bulk=bulk, request_id=request_id)
             return Upload(asset=existing, created=False)
         asset = _asset_insert(
             blob=blob,
@@ -87,18 +96,15 @@ def asset_create(  # noqa: PLR0913  # an upload has that many facts
     return Upload(asset=asset, created=True)
 
 
-def _blob_hold(*, stored: StoredBlob, stream: BinaryIO, media_type: str) -> Blob:
-    """The row of these bytes, under a lock that uploads of the same bytes and the sweep share."""
+def blob_keep(*, stored: StoredBlob, stream: BinaryIO) -> None:
+    """Make sure that stored bytes stay: hold the lock that a sweep takes too, put them back if swept.
+
+    Call it inside the transaction that names the bytes.
+    """
     blob_lock(stored.sha256)
     if not blob_store().exists(stored.key):
-        # Swept between the put and the lock, as bytes that nothing named.
         stream.seek(0)
         blob_store().put(stream)
-    blob, _ = Blob.objects.get_or_create(
-        sha256=stored.sha256,
-        defaults={"size": stored.size, "media_type": media_type, "key": stored.key},
-    )
-    return blob
 
 
 def blob_lock(sha256: str) -> None:
@@ -112,10 +118,9 @@ def _advisory_lock(name: str) -> None:
 
 
 def _asset_insert(*, blob: Blob, header: Header, filename: str, user: User, collection: Collection) -> Asset:
-    taken_at = header.taken_at
-    if taken_at is not None and timezone.is_naive(taken_at):
-        # Cameras write local time without a zone; the digits are kept as they stand.
-        taken_at = taken_at.replace(tzinfo=timezone.get_default_timezone())
+    # The digits are kept as the camera's clock showed them, whether or not it wrote its offset from UTC:
+    # that is the time of day that people remember, and one kind of clock to sort by.
+    taken_at = header.taken_at.replace(tzinfo=UTC) if header.taken_at else None
     asset = Asset.objects.create(
         collection=collection,
         filename=filename,
@@ -141,12 +146,14 @@ def _asset_insert(*, blob: Blob, header: Header, filename: str, user: User, coll
 def _camera_name(header: Header) -> str:
     """Make and model as one name: makers like to repeat themselves in the model ("Canon", "Canon EOS 5D")."""
     make, model = header.camera.make, header.camera.model
-    return model if model.casefold().startswith(make.casefold()) else f"{make} {model}".strip()
+    name = model if model.casefold().startswith(make.casefold()) else f"{make} {model}".strip()
+    return name[:200]
 
 
 def _facts(header: Header) -> dict[str, Any]:
     return {
         "format": header.format.name,
+        "taken_at": header.taken_at.isoformat() if header.taken_at else None,
         "has_alpha": header.has_alpha,
         "animated": header.animated,
         "has_profile": header.has_profile,

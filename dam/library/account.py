@@ -18,6 +18,7 @@ from dam.library import links, selectors, services
 from dam.library.policy import member, member_page, page
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
+_CAME_BY_LINK = "came_by_link"
 
 
 def _dress(form: forms.BaseForm) -> None:
@@ -65,7 +66,9 @@ def sign_in_by_link(request: HttpRequest, uidb64: str, token: str) -> HttpRespon
     if request.method != "POST":
         return render(request, "library/sign_in_link.html", {"person": user})
     login(request, user, backend=_BACKEND)
-    return redirect("library" if user.has_usable_password() else "password")
+    # Whoever comes by a link has no password or has lost it.
+    request.session[_CAME_BY_LINK] = True
+    return redirect("password")
 
 
 @never_cache
@@ -74,11 +77,12 @@ def sign_in_by_link(request: HttpRequest, uidb64: str, token: str) -> HttpRespon
 def password(request: HttpRequest) -> HttpResponse:
     """Change the password; who has none yet sets the first without being asked for another."""
     user = member(request)
-    first = not user.has_usable_password()
+    first = not user.has_usable_password() or request.session.get(_CAME_BY_LINK, False)
     kind = SetPasswordForm if first else PasswordChangeForm
     form: SetPasswordForm[User] = kind(user, request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         form.save()
+        request.session.pop(_CAME_BY_LINK, None)
         update_session_auth_hash(request, user)
         return redirect("library")
     _dress(form)

@@ -128,7 +128,7 @@ def _add(request: HttpRequest, found: Asset, name: str) -> tuple[str, str]:
 
 
 def _decide(request: HttpRequest, found: Asset, slug: str, verdict: str) -> str:
-    if verdict not in _SAID:
+    if verdict not in _SAID or "\0" in slug:
         raise Http404
     tag = get_object_or_404(Tag, slug=slug)
     if verdict == "withdrawn":

@@ -18,5 +18,5 @@ urlpatterns = [
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
     path("account/password/", account.password, name="password"),
     path("account/tokens/", account.tokens, name="tokens"),
-    path("account/tokens/<str:token_key>/revoke/", account.token_revoke, name="token-revoke"),
+    path("account/tokens/<slug:token_key>/revoke/", account.token_revoke, name="token-revoke"),
 ]

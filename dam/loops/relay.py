@@ -69,6 +69,8 @@ def _wait_for_job(stop: threading.Event) -> None:
     """Return when a job was queued or the relay is asked to stop."""
     deadline = time.monotonic() + SAFETY_POLL_S
     while not stop.is_set() and time.monotonic() < deadline:
-        # Short, so that a stop is noticed; a notification ends it at once.
-        for _ in connection.connection.notifies(timeout=0.5, stop_after=1):
-            return
+        # Short, so that a stop is noticed; a notification ends it at once. What psycopg raises becomes
+        # Django's, so that an outage is waited out here as everywhere.
+        with connection.wrap_database_errors:
+            for _ in connection.connection.notifies(timeout=0.5, stop_after=1):
+                return

@@ -36,13 +36,32 @@ def run(stop: threading.Event) -> None:
                     while not stop.is_set():
                         batch = consumer.receive(limit=BATCH, wait_s=1.0)
                         if batch:
-                            record_batch(consumer, batch)
+                            _record_patiently(consumer, batch, stop, backoff)
                         backoff.reset()
-            except (TransportDownError, OperationalError, InterfaceError) as error:
-                delay = backoff.next_delay()
-                log.warning("writer waits", reason=str(error).strip(), seconds=round(delay, 1))
-                stop.wait(delay)
-                close_old_connections()
+            except TransportDownError as error:
+                _wait(error, stop, backoff)
+
+
+def _record_patiently(
+    consumer: Consumer, batch: list[Delivery], stop: threading.Event, backoff: Backoff
+) -> None:
+    """Record a batch, however long the catalogue is away: giving it back would cost it an attempt."""
+    while True:
+        try:
+            record_batch(consumer, batch)
+        except (OperationalError, InterfaceError) as error:
+            if stop.is_set():
+                return
+            _wait(error, stop, backoff)
+            close_old_connections()
+        else:
+            return
+
+
+def _wait(error: Exception, stop: threading.Event, backoff: Backoff) -> None:
+    delay = backoff.next_delay()
+    log.warning("writer waits", reason=str(error).strip(), seconds=round(delay, 1))
+    stop.wait(delay)
 
 
 def record_batch(consumer: Consumer, batch: list[Delivery]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -91,17 +91,17 @@ class TagAdmin(ByStaff, admin.ModelAdmin):  # type: ignore[type-arg]  # generic 
         ids = set(queryset.values_list("pk", flat=True))
         # What lies below a tag is shown or hidden with it.
         ids |= set(Tag.objects.filter(ancestor_ids__overlap=sorted(ids)).values_list("pk", flat=True))
-        assets = Asset.objects.filter(predictions__tag_ids__overlap=sorted(ids)) | Asset.objects.filter(
-            tag_ids__overlap=sorted(ids)
-        )
-        affected = list(assets.distinct().order_by("pk")[: _MOST_AT_ONCE + 1])
+        scored = Prediction.objects.filter(asset=OuterRef("pk"), tag_ids__overlap=sorted(ids))
+        assets = Asset.objects.filter(Q(tag_ids__overlap=sorted(ids)) | Exists(scored))
+        # In the order of the key and bounded: read until there are too many, never sorted as a whole.
+        affected = list(assets.order_by("pk").values_list("pk", flat=True)[: _MOST_AT_ONCE + 1])
         if len(affected) > _MOST_AT_ONCE:
             self.message_user(
-                request, f"More than {_MOST_AT_ONCE:,} pictures: too many at once.", messages.ERROR
+                request, f"More than {_MOST_AT_ONCE:,} pictures: use `vitrine derive_claims`.", messages.ERROR
             )
             return
         words = vocabulary()
-        for asset in affected:
+        for asset in Asset.objects.filter(pk__in=affected).order_by("pk"):
             claims_derive(asset=asset, words=words)
         self.message_user(request, f"The claims of {len(affected)} pictures were derived again.")
 

@@ -36,6 +36,9 @@ class Tag(models.Model):
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.OWN)
     threshold = models.FloatField(default=0.5)
     active = models.BooleanField(default=True)
+    derive_pending = models.BooleanField(
+        default=False, editable=False, help_text="Its meaning changed; claims and search ids are to follow."
+    )
 
     class Meta:
         ordering = ("name",)

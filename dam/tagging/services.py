@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
@@ -14,7 +15,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from dam.assets.models import Asset, AssetVersion, Blob
-from dam.assets.services import blob_lock, upload_limits
+from dam.assets.services import blob_keep, blob_lock, upload_limits
 from dam.assets.storage import blob_store
 from dam.jobs.models import TaggingJob
 from dam.jobs.services import job_close, job_enqueue, job_open_for_answer
@@ -170,6 +171,7 @@ def claims_derive(*, asset: Asset, words: Vocabulary | None = None) -> Derived:
 
 def claims_derive_all() -> int:
     """Derive the claims of every asset that has a prediction or a decision; returns how many assets."""
+    waiting = list(Tag.objects.filter(derive_pending=True).values_list("pk", flat=True))
     words = vocabulary()
     with_facts = Asset.objects.filter(Exists(Prediction.objects.filter(asset=OuterRef("pk")))) | (
         Asset.objects.filter(Exists(Decision.objects.filter(asset=OuterRef("pk"))))
@@ -178,6 +180,8 @@ def claims_derive_all() -> int:
     for asset in with_facts.order_by("id").iterator(chunk_size=500):
         claims_derive(asset=asset, words=words)
         count += 1
+    # Only now: whoever is stopped half-way begins again.
+    Tag.objects.filter(pk__in=waiting).update(derive_pending=False)
     return count
 
 
@@ -240,27 +244,35 @@ def decision_withdraw(*, asset: Asset, tag: Tag) -> Derived:
 
 
 def tag_get_or_create(*, name: str) -> tuple[Tag, bool]:
-    """The tag of that name or synonym, or a new one of our own, and whether it is new.
+    """The tag of that name, synonym or slug, or a new one of our own, and whether it is new.
 
     Raises:
-        ValueError: the name has no letter or digit, or is longer than 100 characters.
+        ValueError: the name has no letter or digit, has a NUL, or is longer than 100 characters.
     """
     name = " ".join(name.split())
     if len(name) > 100:
         raise ValueError("a tag's name has at most 100 characters")
     wanted = lookup_of(name=name, synonyms=())
-    if not wanted:
+    if not wanted or "\0" in name:
         raise ValueError("a tag's name needs a letter or a digit")
+    base = slugify(name)
+    known: list[dict[str, Any]] = [{"lookup__0": wanted[0]}, {"lookup__contains": wanted}]
+    if name == base:
+        known.append({"slug": base})
     with transaction.atomic():
-        for match in ({"slug": slugify(name)}, {"lookup__0": wanted[0]}, {"lookup__contains": wanted}):
+        for match in known:
             tag = Tag.objects.filter(**match).order_by("id").first()
             if tag is not None:
                 return tag, False
-        slug = slugify(name, allow_unicode=False) or f"tag-{wanted[0].encode().hex()[:90]}"
-        tag, created = Tag.objects.get_or_create(
-            slug=slug, defaults={"name": name, "kind": Tag.Kind.OWN, "lookup": wanted}
-        )
-        return tag, created
+        # A slug has ASCII letters only, so different names may share what is left of them.
+        told_apart = f"{base[:80]}-{hashlib.sha256(wanted[0].encode()).hexdigest()[:12]}".lstrip("-")
+        for slug in filter(None, (base, told_apart)):
+            tag, created = Tag.objects.get_or_create(
+                slug=slug, defaults={"name": name, "kind": Tag.Kind.OWN, "lookup": wanted}
+            )
+            if created or wanted[0] in tag.lookup:
+                return tag, created
+    raise ValueError(f"no free slug for a tag called {name}")
 
 
 def tag_update(*, tag: Tag, parents: Iterable[Tag] | None = None, **changes: Any) -> Tag:
@@ -293,6 +305,8 @@ def try_create(*, stream: BinaryIO, user: User, request_id: str = "") -> Tagging
     stream.seek(0)
     stored = blob_store().put(stream)
     with transaction.atomic():
+        # An earlier try of the same picture may be swept at this moment.
+        blob_keep(stored=stored, stream=stream)
         return job_enqueue(
             purpose=TaggingJob.Purpose.TRY,
             blob_key=stored.key,

@@ -52,7 +52,10 @@ def lookup_of(*, name: str, synonyms: Iterable[str]) -> list[str]:
 
 @transaction.atomic
 def vocabulary_register(*, entries: Iterable[VocabularyEntry]) -> int:
-    """Add new tags and refresh known ones; returns how many became usable.
+    """Add new tags and refresh known ones; returns how many are new.
+
+    Tags whose meaning changed, by a name for what was only a label, another kind or other parents, are
+    marked: the claims that were derived before do not know of it (``claims_derive_all``).
 
     A known tag keeps its threshold and whether it is active: those are the curators'. Tags that the
     entries do not name stay as they are.
@@ -61,16 +64,14 @@ def vocabulary_register(*, entries: Iterable[VocabularyEntry]) -> int:
         ValueError: a parent that neither the entries nor the catalogue know, or a circle.
     """
     entries = list(entries)
-    known = {tag.slug: tag for tag in Tag.objects.select_for_update()}
+    known = {tag.slug: tag for tag in Tag.objects.select_for_update(no_key=True)}
     added: list[Tag] = []
     changed: list[Tag] = []
-    named = 0
     for entry in entries:
         lookup = lookup_of(name=entry.name, synonyms=entry.synonyms)
         tag = known.get(entry.slug)
         if tag is not None and tag.kind == Tag.Kind.UNNAMED:
             tag.threshold, tag.active = entry.threshold, True
-            named += 1
         if tag is None:
             added.append(
                 Tag(
@@ -85,15 +86,19 @@ def vocabulary_register(*, entries: Iterable[VocabularyEntry]) -> int:
         elif tag.kind != Tag.Kind.OWN:
             told = (entry.name, entry.kind, entry.synonyms, lookup)
             if told != (tag.name, tag.kind, tag.synonyms, tag.lookup):
+                tag.derive_pending |= tag.kind != entry.kind
                 tag.name, tag.kind, tag.synonyms, tag.lookup = told
                 changed.append(tag)
     Tag.objects.bulk_create(added)
     Tag.objects.bulk_update(
-        changed, ["name", "kind", "synonyms", "lookup", "threshold", "active"], batch_size=200
+        changed,
+        ["name", "kind", "synonyms", "lookup", "threshold", "active", "derive_pending"],
+        batch_size=200,
     )
     if _set_parents(entries, dict(Tag.objects.values_list("slug", "id"))):
-        ancestors_refresh()
-    return len(added) + named
+        moved = ancestors_refresh() & {tag.pk for tag in known.values()}
+        Tag.objects.filter(pk__in=moved).update(derive_pending=True)
+    return len(added)
 
 
 def _set_parents(entries: list[VocabularyEntry], ids: Mapping[str, int]) -> bool:
@@ -111,8 +116,8 @@ def _set_parents(entries: list[VocabularyEntry], ids: Mapping[str, int]) -> bool
     return True
 
 
-def ancestors_refresh() -> None:
-    """Recompute every tag's ``ancestor_ids`` from the parent links.
+def ancestors_refresh() -> set[int]:
+    """Recompute every tag's ``ancestor_ids`` from the parent links; returns the tags whose changed.
 
     Raises:
         ValueError: the links form a circle.
@@ -138,6 +143,7 @@ def ancestors_refresh() -> None:
             tag.ancestor_ids = wanted
             changed.append(tag)
     Tag.objects.bulk_update(changed, ["ancestor_ids"], batch_size=500)
+    return {tag.pk for tag in changed}
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import OperationalError, connection
 from PIL import Image
 
 from dam.assets.models import Asset
@@ -17,10 +18,12 @@ from dam.jobs.ledger import ledger
 from dam.jobs.models import TaggingJob
 from dam.jobs.services import jobs_publish
 from dam.loops import relay, results
+from dam.loops.backoff import Backoff
 from pipeline.messages import FailureReason, Outcome, Purpose, TagRequest, TagResult
 from pipeline.ports import Message, Publisher, TransportDownError
 from pipeline.postgres_queue import PostgresTransport
 from pipeline.topology import BULK, INTERACTIVE, REQUEST_QUEUES, RESULTS
+from tests.plugins.system import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,13 +82,15 @@ def record_all(broker: PostgresTransport) -> None:
             results.record_batch(consumer, batch)
 
 
-@pytest.fixture
-def running_relay(broker: PostgresTransport) -> Iterator[None]:
+@contextmanager
+def running(loop: Callable[[threading.Event], None]) -> Iterator[None]:
     stop = threading.Event()
+    ended_well = []
 
     def work() -> None:
         try:
-            relay.run(stop)
+            loop(stop)
+            ended_well.append(True)
         finally:
             connection.close()
 
@@ -94,7 +99,18 @@ def running_relay(broker: PostgresTransport) -> Iterator[None]:
     yield
     stop.set()
     thread.join(timeout=SOON)
-    assert not thread.is_alive()
+    assert ended_well
+
+
+@pytest.fixture
+def running_relay(broker: PostgresTransport) -> Iterator[None]:
+    with running(relay.run):
+        yield
+
+
+def _is_pending(asset: Asset) -> bool:
+    asset.refresh_from_db()
+    return asset.state == "pending"
 
 
 def test_single_uploads_and_imports_go_to_queues_of_their_own(
@@ -144,6 +160,47 @@ def test_a_relay_that_dies_after_the_confirmation_publishes_again_and_nothing_is
     record_all(broker)
     assert ledger().jobs == {"issued": 1, "queued": 0, "published": 0, "done": 0, "failed": 1}
     assert ledger().agrees
+
+
+def test_an_outage_of_the_catalogue_costs_an_answer_no_attempt(
+    broker: PostgresTransport, upload: Callable[..., Asset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue goes on while the catalogue refuses more often than the delivery limit allows attempts."""
+    asset = upload()
+    with broker.publisher() as publisher:
+        jobs_publish(publisher=publisher)
+        publisher.publish([Message(RESULTS, failed_answer(request)) for request in requests(broker)])
+    refusals = iter(range(8))
+    record = results.result_record
+
+    def refuse_at_first(**answer: object) -> object:
+        if next(refusals, None) is not None:
+            raise OperationalError("too many connections")
+        return record(**answer)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(results, "result_record", refuse_at_first)
+    monkeypatch.setattr(Backoff, "next_delay", lambda _self: 0.01)
+    with running(results.run):
+        wait_for(lambda: not _is_pending(asset), within_s=SOON, what=lambda: "the answer")
+    asset.refresh_from_db()
+    assert (asset.state, asset.reason) == ("failed", "corrupt")
+    assert broker.depths()[f"{RESULTS}.dead"].ready == 0
+
+
+def test_a_relay_outlives_a_cut_connection(
+    running_relay: None, broker: PostgresTransport, upload: Callable[..., Asset]
+) -> None:
+    with broker.consumer([INTERACTIVE]) as consumer:
+        for _ in range(2):
+            asset = upload()
+            (delivery,) = consumer.receive(limit=1, wait_s=SOON)
+            assert TagRequest.model_validate_json(delivery.body).asset_id == asset.pk
+            consumer.ack([delivery])
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
 
 
 def test_two_relays_at_once_publish_each_job_once(

@@ -20,6 +20,7 @@ from dam.tagging.models import Claim, Decision, Prediction, Tag
 from dam.tagging.services import (
     Recorded,
     claims_derive,
+    claims_derive_all,
     decision_make,
     decision_withdraw,
     result_record,
@@ -220,9 +221,30 @@ def test_a_circle_of_parents_is_refused() -> None:
 def test_labels_without_a_vocabulary_are_kept_unseen_until_it_is_registered(asset: Asset) -> None:
     result_record(result=answer(TaggingJob.objects.get(), {"lynx": 0.9}), words=vocabulary())
     assert shown(asset) == {}
-    assert vocabulary_register(entries=[VocabularyEntry(slug="lynx", name="lynx", threshold=0.3)]) == 1
-    claims_derive(asset=asset)
+    vocabulary_register(entries=[VocabularyEntry(slug="lynx", name="lynx", threshold=0.3)])
+    assert list(Tag.objects.filter(derive_pending=True).values_list("slug", flat=True)) == ["lynx"]
+    assert claims_derive_all() == 1
     assert shown(asset) == {"lynx": "suggested"}
+    assert not Tag.objects.filter(derive_pending=True).exists()
+
+
+def test_new_parents_of_a_tag_reach_the_search_ids_of_pictures_tagged_before(asset: Asset) -> None:
+    result_record(result=answer(TaggingJob.objects.get(), {"espresso": 0.9}), words=vocabulary())
+    vocabulary_register(
+        entries=[
+            VocabularyEntry(slug="beverage", name="beverage", kind="ancestor", threshold=0.3),
+            VocabularyEntry(slug="espresso", name="espresso", parents=["beverage"], threshold=0.3),
+        ]
+    )
+    assert list(Tag.objects.filter(derive_pending=True).values_list("slug", flat=True)) == ["espresso"]
+    claims_derive_all()
+    asset.refresh_from_db()
+    assert Tag.objects.get(slug="beverage").pk in asset.tag_ids
+
+
+def test_a_vocabulary_that_is_registered_again_leaves_nothing_to_derive() -> None:
+    vocabulary_register(entries=[VocabularyEntry(slug="beagle", name="Beagle", parents=["dog"])])
+    assert not Tag.objects.filter(derive_pending=True).exists()
 
 
 @pytest.mark.parametrize("name", ["beagle", "Beagle", " hound "])
@@ -239,9 +261,17 @@ def test_a_new_name_makes_a_tag_once(name: str) -> None:
     assert first.name == name
 
 
-def test_a_name_without_letters_is_refused() -> None:
+@pytest.mark.parametrize("name", [" !? ", "a\0b"])
+def test_a_name_without_letters_or_with_a_nul_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="letter or a digit"):
-        tag_get_or_create(name=" !? ")
+        tag_get_or_create(name=name)
+
+
+def test_names_that_share_their_ascii_letters_are_different_tags() -> None:
+    names = ["Москва 2024", "Париж 2024", "日本 dog", "dog"]
+    tags = [tag_get_or_create(name=name)[0] for name in names]
+    assert len({tag.pk for tag in tags}) == 4
+    assert [tag_get_or_create(name=name)[0].pk for name in names] == [tag.pk for tag in tags]
 
 
 def test_a_try_is_answered_without_an_asset(person: User) -> None:

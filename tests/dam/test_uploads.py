@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.utils import timezone
 from PIL import Image
 
 from dam.assets.models import Asset, Blob, Collection
@@ -88,6 +89,34 @@ def test_a_failed_transaction_leaves_no_asset_without_a_job(
     with pytest.raises(RuntimeError, match="power cut"):
         asset_create(stream=jpeg(), filename="red.jpg", user=uploader)
     assert Asset.objects.count() == 0
+    assert ledger().agrees
+
+
+@pytest.mark.parametrize(
+    ("original", "offset"), [("2024:07:01 00:30:00", "+02:00"), ("0001:01:01 00:00:00", "+23:59")]
+)
+def test_a_date_is_kept_as_the_cameras_clock_showed_it(uploader: User, original: str, offset: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "M" * 100, "X" * 150
+    exif.get_ifd(0x8769)[0x9003], exif.get_ifd(0x8769)[0x9011] = original, offset
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "JPEG", exif=exif)
+    stream.seek(0)
+    asset_create(stream=stream, filename="odd.jpg", user=uploader)
+    asset = Asset.objects.get()
+    assert asset.taken_at is None or asset.taken_at.strftime("%Y:%m:%d %H:%M:%S").endswith(original[5:])
+    assert len(asset.camera) <= 200
+
+
+def test_bytes_that_were_missing_are_tagged_when_they_come_again(uploader: User) -> None:
+    asset = asset_create(stream=jpeg(), filename="red.jpg", user=uploader).asset
+    Asset.objects.filter(pk=asset.pk).update(state="failed", reason="missing-blob")
+    TaggingJob.objects.update(state="failed", reason="missing-blob", closed_at=timezone.now())
+    blob_store().delete(TaggingJob.objects.get().blob_key)
+    again = asset_create(stream=jpeg(), filename="red.jpg", user=uploader)
+    assert (again.created, again.asset.state) == (False, "pending")
+    assert TaggingJob.objects.filter(state="queued").count() == 1
+    assert blob_store().read(TaggingJob.objects.first().blob_key) == jpeg().read()
     assert ledger().agrees
 
 

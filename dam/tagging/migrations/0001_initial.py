@@ -91,6 +91,14 @@ class Migration(migrations.Migration):
                 ),
                 ("threshold", models.FloatField(default=0.5)),
                 ("active", models.BooleanField(default=True)),
+                (
+                    "derive_pending",
+                    models.BooleanField(
+                        default=False,
+                        editable=False,
+                        help_text="Its meaning changed; claims and search ids are to follow.",
+                    ),
+                ),
                 ("parents", models.ManyToManyField(blank=True, related_name="children", to="tagging.tag")),
             ],
             options={

@@ -3,6 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from dam.tagging.models import Tag
 from dam.tagging.services import claims_derive_all
 from dam.tagging.vocabulary import vocabulary_read, vocabulary_register
 
@@ -22,6 +23,6 @@ class Command(BaseCommand):
             new = vocabulary_register(entries=file.tags)
         except (OSError, ValueError) as error:
             raise CommandError(f"{path}: {error}") from error
-        if new:
-            claims_derive_all()
+        if Tag.objects.filter(derive_pending=True).exists():
+            self.stdout.write(f"claims derived again: {claims_derive_all()} assets")
         self.stdout.write(f"vocabulary {file.vocabulary_id}: {len(file.tags)} tags, {new} new")

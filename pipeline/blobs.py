@@ -179,8 +179,11 @@ class FolderBlobStore:
                     # Somebody deleted the folder between the two lines; unless our own file is gone.
                     if not temporary.exists():
                         raise
+            # Deleted since: what was stored is gone again, and there is nothing to make durable.
+            with contextlib.suppress(FileNotFoundError):
+                _sync_folder(target.parent)
             # Up to the root, for a folder that another process has just made may not be on disk yet.
-            for folder in (target.parent, *target.parent.parents):
+            for folder in target.parent.parents:
                 _sync_folder(folder)
                 if folder == self._root:
                     break

@@ -66,10 +66,13 @@ def read_models_config(path: Path) -> dict[str, ModelConfig]:
     """Read a ``models.config`` file (text format).
 
     Raises:
-        ConfigError: it cannot be read or understood.
+        ConfigError: it cannot be read or understood, or is empty.
     """
     try:
         text = path.read_text(encoding="utf-8")
+        if not text.strip():
+            # Somebody writes it at this moment: taken at its word, it would end every model's service.
+            raise ConfigError(f"{path}: the file is empty")
         return from_proto(text_format.Parse(text, model_server_config_pb2.ModelServerConfig()))
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise ConfigError(f"{path}: {error}") from error

@@ -16,6 +16,7 @@ import grpc
 import numpy as np
 import pytest
 
+from model_training.local_server.config import ConfigError, read_models_config
 from model_training.serving_protos import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -315,6 +316,14 @@ def test_labels_follow_the_models_config_file(tmp_path: Path) -> None:
         config.write_text("model_config_list { this is not a config")
         write(champion=2)
         wait_for(lambda: official.answered(label="champion") == (2, 0.2), LOADING_S, "the moved label")
+
+
+@pytest.mark.parametrize("content", ["", "  \n", "model_config_list { this is not a config"])
+def test_a_config_file_that_is_just_being_written_is_refused(tmp_path: Path, content: str) -> None:
+    config = tmp_path / "models.config"
+    config.write_text(content)
+    with pytest.raises(ConfigError):
+        read_models_config(config)
 
 
 # ------------------------------------------------------------------ life

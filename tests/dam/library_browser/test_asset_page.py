@@ -32,6 +32,7 @@ def test_tags_are_accepted_rejected_undone_and_added_by_keyboard(
     expect(bench).to_be_focused()
     page.keyboard.press("r")
     expect(page.get_by_text("1 rejected")).to_be_visible()
+    expect(dog).to_be_focused()
     page.get_by_text("1 rejected").click()
     bench.get_by_role("button", name="Undo for bench").click()
     expect(bench).to_have_attribute("data-state", "suggested")

@@ -12,8 +12,13 @@ const SWIPE_PX = 60;
 let article = null;
 let chosen = ""; // slug of the tag that was acted on, to find one's place again after the list was redrawn
 
+// Not offsetParent: inside a closed <details> Chromium has one, and focus() would silently do nothing.
+function canBeSeen(claim) {
+  return claim.checkVisibility({ contentVisibilityAuto: true });
+}
+
 function claims() {
-  return $$(".claim", article).filter((claim) => claim.offsetParent);
+  return $$(".claim", article).filter(canBeSeen);
 }
 
 function focusClaim(step) {
@@ -62,7 +67,7 @@ function onRedraw() {
     $("#new-tag")?.focus();
   } else {
     const same = document.getElementById(`claim-${chosen.slug}`);
-    const target = same?.offsetParent ? same : claims()[Math.min(chosen.place, claims().length - 1)];
+    const target = same && canBeSeen(same) ? same : claims()[Math.min(chosen.place, claims().length - 1)];
     (target ?? $("#new-tag"))?.focus({ preventScroll: true });
   }
   chosen = "";

@@ -11,7 +11,7 @@ Predictor      ``tfserving.client.TensorFlowServing``          a null predictor 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
@@ -31,7 +31,21 @@ class DependencyDownError(Exception):
 
 
 class TransportDownError(DependencyDownError):
-    """The broker does not answer, or refused a publish; nothing is known to be stored."""
+    """The broker does not answer; nothing is known to be stored."""
+
+
+class QueueFullError(TransportDownError):
+    """A queue is at its limit and took no more; what is not in ``refused`` is stored durably.
+
+    Args:
+        refused: positions in the sequence that was given to ``publish``.
+        queues: the queues that are full.
+    """
+
+    def __init__(self, refused: frozenset[int], queues: frozenset[str]) -> None:
+        super().__init__(f"full: {', '.join(sorted(queues))}")
+        self.refused = refused
+        self.queues = queues
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,7 @@ class Publisher(_Closing, Protocol):
         """Return when every message is stored durably.
 
         Raises:
+            QueueFullError: all but those that it names are stored.
             TransportDownError: some may be stored and some not; publishing again is harmless.
             KeyError: a queue that the topology does not declare.
         """
@@ -106,6 +121,15 @@ class Consumer(_Closing, Protocol):
         """Send a message that can never succeed to the dead-letter queue."""
         ...
 
+    def take_no_more(self) -> None:
+        """Ask the broker for nothing further.
+
+        ``receive`` then hands out what was already delivered to this process, and returns an empty
+        list at once when that is all. So a process that stops finishes what it was given instead of
+        returning it, which would cost each message an attempt.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
@@ -126,8 +150,11 @@ class Transport(_Closing, Protocol):
         """A publisher on a connection of its own."""
         ...
 
-    def consumer(self, queues: Sequence[str]) -> Consumer:
-        """A consumer of ``queues`` in that order of priority; dead-letter queues can be named too."""
+    def consumer(self, queues: Sequence[str], *, prefetch: int = 64) -> Consumer:
+        """A consumer of ``queues`` in that order of priority; dead-letter queues can be named too.
+
+        ``prefetch``: how many un-acked messages of each queue it may hold; two of the caller's batches.
+        """
         ...
 
     def depths(self) -> dict[str, QueueDepth]:
@@ -145,6 +172,15 @@ class StoredBlob:
     sha256: str
     size: int
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOriginal:
+    """An original as the store lists it. ``age_s``: seconds since it was last written."""
+
+    sha256: str
+    key: str
+    age_s: float
 
 
 class BlobMissingError(Exception):
@@ -177,6 +213,23 @@ class BlobStore(Protocol):
 
     def open(self, key: str) -> BinaryIO:
         """A readable stream; the same errors as :meth:`read`."""
+        ...
+
+    def originals(self, *, older_than_s: float) -> Iterator[StoredOriginal]:
+        """Every original that was stored at least so many seconds ago, in the order of the keys.
+
+        Raises:
+            DependencyDownError: the store does not answer.
+        """
+        ...
+
+    def download_address(
+        self, key: str, *, filename: str, media_type: str, expires_s: int = 300
+    ) -> str | None:
+        """Where a browser may fetch the bytes for so many seconds, as an attachment of that name.
+
+        None: the store has no addresses of its own, so the catalogue sends the bytes.
+        """
         ...
 
     def sweep_incoming(self, *, older_than_s: float) -> int:

@@ -19,6 +19,8 @@ class QueueSpec:
     name: str
     delivery_limit: int = 5
     """Deliveries a message gets before it is dead-lettered: the next one would be limit + 1."""
+    max_length: int = 10_000
+    """Messages that it takes; more are refused, and wait where they are kept anyway."""
 
     @property
     def dead_letters(self) -> str:

@@ -11,7 +11,7 @@ RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt bench lock clean
+.PHONY: help run test faults lint fmt bench lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ run: $(RUN_READY) ## Install what is missing and run the whole system; Ctrl-C st
 
 test: $(DEV_READY) ## Run the whole test suite. One part of it: make test ARGS="tests/pipeline -k orient".
 	@$(BIN)/python -m pytest $(ARGS)
+
+faults: $(DEV_READY) ## Import pictures while everything fails: SEED=7 repeats one run, SEEDS=20 makes many.
+	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
 
 lint: $(DEV_READY) ## Style, types, the dependency rule, missing migrations.
 	$(BIN)/ruff check .

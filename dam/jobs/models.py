@@ -1,9 +1,10 @@
-"""The job table: the outbox of the catalogue and half of the ledger."""
+"""The job table, the outbox of the catalogue and half of the ledger; and what the queue gave up."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 
 class TaggingJob(models.Model):
@@ -74,3 +75,57 @@ class TaggingJob(models.Model):
     def is_open(self) -> bool:
         """Whether an answer is still awaited."""
         return self.state in {self.State.QUEUED, self.State.PUBLISHED}
+
+
+class DeadLetter(models.Model):
+    """A message that the queue gave up, kept until a person replays or drops it.
+
+    ``digest`` says which message it is: the same one, read twice, is one row.
+    """
+
+    class State(models.TextChoices):
+        KEPT = "kept"
+        REPLAYED = "replayed"
+        DROPPED = "dropped"
+
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    queue = models.CharField(max_length=100, help_text="The dead-letter queue that it was read from.")
+    message_id = models.CharField(max_length=255, blank=True)
+    body = models.BinaryField()
+    reason = models.CharField(max_length=500, blank=True)
+    delivery_count = models.PositiveIntegerField(default=0)
+    job = models.ForeignKey(
+        TaggingJob,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="dead_letters",
+        help_text="None: the message names no job that there is.",
+    )
+    generation = models.PositiveIntegerField(null=True, help_text="None: nobody can read the message.")
+    first_seen = models.DateTimeField(default=timezone.now)
+
+    state = models.CharField(max_length=10, choices=State, default=State.KEPT)
+    replayed_job = models.ForeignKey(TaggingJob, null=True, on_delete=models.SET_NULL, related_name="+")
+    settled_at = models.DateTimeField(null=True, help_text="When it was replayed or dropped.")
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(state="kept") ^ Q(settled_at__isnull=False),
+                name="deadletter_settled_at_iff_settled",
+            ),
+        )
+        indexes = (models.Index(fields=["id"], condition=Q(state="kept"), name="deadletter_kept"),)
+
+    def __str__(self) -> str:
+        return f"dead letter {self.pk} of {self.queue} ({self.state})"
+
+
+class Round(models.Model):
+    """When the relays last began one of their regular rounds; whoever moves the clock on does the work."""
+
+    name = models.CharField(max_length=50, primary_key=True)
+    begun_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name}, last begun {self.begun_at:%Y-%m-%d %H:%M}"

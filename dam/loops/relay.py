@@ -1,4 +1,4 @@
-"""The relay: takes queued jobs from the job table to the broker."""
+"""The relay: takes queued jobs from the job table to the broker, and does the regular rounds."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
-from dam.assets.storage import blob_store
 from dam.jobs.services import WAKE_CHANNEL, jobs_publish
 from dam.loops.backoff import Backoff
-from dam.tagging.services import tries_sweep
-from pipeline.ports import DependencyDownError
+from dam.loops.housekeeping import housekeeping
+from pipeline.ports import DependencyDownError, Publisher, QueueFullError
 from pipeline.transports import transport_from_url
 
 log: Any = structlog.get_logger()
 
 # Should a wake-up ever be missed, a job waits no longer than this.
 SAFETY_POLL_S = 5.0
-SWEEP_EVERY_S = 300.0
-INTERRUPTED_FOR_S = 86_400.0
+# In the longest rest the workers must not empty a full queue: 10,000 messages last 5,000 a second so long.
+LONGEST_REST_S = 2.0
 
 
 def run(stop: threading.Event) -> None:
     """Publish until ``stop`` is set; outages of database or broker are waited out."""
     backoff = Backoff()
-    with transport_from_url(settings.QUEUE_URL) as transport:
+    with transport_from_url(settings.QUEUE_URL) as transport, housekeeping():
         while not stop.is_set():
             try:
                 transport.declare()
@@ -41,36 +40,74 @@ def run(stop: threading.Event) -> None:
                 close_old_connections()
 
 
-def _publish_until(stop: threading.Event, publisher: Any, backoff: Backoff) -> None:
+class Lane:
+    """One of the two ways to the workers: jobs that people wait for, and the others.
+
+    A lane whose queue is full rests, and tries again by itself; the job table keeps what the queue does
+    not take. The other lane goes on meanwhile.
+    """
+
+    def __init__(self, *, bulk: bool) -> None:
+        self._bulk = bulk
+        self._rests_until = float("-inf")
+        self._rests = Backoff(first_s=0.1, most_s=LONGEST_REST_S)
+
+    @property
+    def rest_s(self) -> float:
+        """Seconds until it tries again; 0 if it does not rest."""
+        return max(0.0, self._rests_until - time.monotonic())
+
+    def publish(self, publisher: Publisher) -> int:
+        """Publish a batch unless it rests; returns how many jobs went without a refusal.
+
+        Raises:
+            TransportDownError: the broker does not answer.
+        """
+        if self.rest_s:
+            return 0
+        try:
+            published = jobs_publish(publisher=publisher, bulk=self._bulk)
+        except QueueFullError as full:
+            if self._rests_until == float("-inf"):
+                log.info("queue is full", queues=sorted(full.queues))
+            self._rests_until = time.monotonic() + self._rests.next_delay()
+            return 0
+        if published and self._rests_until > float("-inf"):
+            self._rests_until = float("-inf")
+            self._rests.reset()
+        return published
+
+
+def _publish_until(stop: threading.Event, publisher: Publisher, backoff: Backoff) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"LISTEN {WAKE_CHANNEL}")
-    swept_at = time.monotonic()
+    lanes = (Lane(bulk=False), Lane(bulk=True))
     while not stop.is_set():
         began = time.perf_counter()
-        published = jobs_publish(publisher=publisher)
+        _forget_wake_ups()
+        # People's jobs first, and again after each batch of the others.
+        published = sum(lane.publish(publisher) for lane in lanes)
         backoff.reset()
         if published:
             log.info("published", jobs=published, ms=round((time.perf_counter() - began) * 1000, 1))
             continue
-        if time.monotonic() - swept_at > SWEEP_EVERY_S:
-            swept_at = time.monotonic()
-            _sweep()
-        _wait_for_job(stop)
+        rests = [lane.rest_s for lane in lanes if lane.rest_s]
+        _wait_for_job(stop, at_most_s=min([SAFETY_POLL_S, *rests]))
 
 
-def _sweep() -> None:
-    tries = tries_sweep()
-    interrupted = blob_store().sweep_incoming(older_than_s=INTERRUPTED_FOR_S)
-    if tries or interrupted:
-        log.info("swept", tries=tries, interrupted_writes=interrupted)
+def _forget_wake_ups() -> None:
+    """What was announced until now is found by looking."""
+    with connection.wrap_database_errors:
+        for _ in connection.connection.notifies(timeout=0):
+            pass
 
 
-def _wait_for_job(stop: threading.Event) -> None:
-    """Return when a job was queued or the relay is asked to stop."""
-    deadline = time.monotonic() + SAFETY_POLL_S
-    while not stop.is_set() and time.monotonic() < deadline:
+def _wait_for_job(stop: threading.Event, *, at_most_s: float) -> None:
+    """Return when a job was queued, the time is over, or the relay is asked to stop."""
+    deadline = time.monotonic() + at_most_s
+    while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
         # Short, so that a stop is noticed; a notification ends it at once. What psycopg raises becomes
         # Django's, so that an outage is waited out here as everywhere.
         with connection.wrap_database_errors:
-            for _ in connection.connection.notifies(timeout=0.5, stop_after=1):
+            for _ in connection.connection.notifies(timeout=min(left, 0.5), stop_after=1):
                 return

@@ -8,13 +8,14 @@ TIFF (loses alpha, Lab, tiles), GIF, BMP, AVIF of 10 bits and HEIC.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageCms, TiffImagePlugin
 
 from pipeline.messages import FailureReason
 from pipeline.preprocess.colour import lab_to_srgb, on_white, transform_to_srgb
@@ -35,7 +36,7 @@ _REDUCED = {
 # libjpeg visits the whole picture again for every scan of a progressive file; no encoder writes more
 # than some twenty, and a few megabytes of empty scans would keep a core busy for an hour.
 _MOST_SCANS = 100
-_STRIP_ROWS = 256
+_STRIP_PIXELS = 2**18
 
 _COMPOSITED_MODES = {"1", "L", "P", "PA", "LA", "La", "RGBA", "RGBa", "YCbCr", "HSV"}
 _SIXTEEN_BIT_MODES = {"I;16", "I;16L", "I;16B", "I;16N"}
@@ -66,7 +67,7 @@ def decode(data: bytes, image: Image.Image, header: Header, scale: int) -> Decod
     try:
         if image.info.get("progressive"):
             _refuse_scan_bomb(data)
-        if _opencv_is_right(image, header):
+        if opencv_is_right(image, header):
             pixels = _decode_with_opencv(data, header, scale)
         else:
             pixels, profile = _decode_with_pillow(image, header, scale, profile)
@@ -99,7 +100,8 @@ def _check_size(pixels: NDArray[np.uint8], header: Header, *, upright: bool) -> 
     raise BadPictureError(FailureReason.CORRUPT, "The header and the pixels disagree about the size.")
 
 
-def _opencv_is_right(image: Image.Image, header: Header) -> bool:
+def opencv_is_right(image: Image.Image, header: Header) -> bool:
+    """Whether OpenCV decodes such a picture correctly; otherwise Pillow does it."""
     match header.format:
         case PictureFormat.JPEG:
             return image.mode in {"L", "RGB"}
@@ -140,10 +142,15 @@ def _rgb8(decoded: NDArray[Any]) -> NDArray[np.uint8]:
     height, width = decoded.shape[:2]
     pixels = np.empty((height, width, 3), np.uint8)
     # In strips: what is allocated on the way for a whole picture would be five times the picture.
-    for top in range(0, height, _STRIP_ROWS):
-        strip = decoded[top : top + _STRIP_ROWS]
-        pixels[top : top + _STRIP_ROWS] = _strip_rgb8(strip)
+    for top, bottom in _strips(height, width):
+        pixels[top:bottom] = _strip_rgb8(decoded[top:bottom])
     return pixels
+
+
+def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
+    rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        yield top, min(top + rows, height)
 
 
 def _strip_rgb8(strip: NDArray[Any]) -> NDArray[Any]:
@@ -189,20 +196,26 @@ def _decode_with_pillow(
     if header.format is PictureFormat.TIFF:
         _refuse_planar_sixteen_bits(image)
     image.load()
-    if image.mode == "RGB":
-        pixels = np.asarray(image)
-    elif image.mode in _COMPOSITED_MODES:
-        pixels = _composited(image)
-    elif image.mode in _SIXTEEN_BIT_MODES:
-        pixels = _rgb8(np.asarray(image).astype(np.uint16))
-    elif image.mode in _PRINT_MODES:
-        pixels, profile = _from_print(image, profile), b""
-    else:
-        raise BadPictureError(
-            FailureReason.UNSUPPORTED,
-            f"Pixels of type {image.mode} in a {header.format.name} are not supported.",
-        )
-    return pixels, profile
+    if image.mode in _PRINT_MODES:
+        transform = lab_to_srgb() if image.mode == "LAB" else transform_to_srgb(profile)
+        return _by_strips(image, lambda strip: _from_print(strip, transform)), b""
+    if image.mode in _SIXTEEN_BIT_MODES:
+        return _by_strips(image, lambda strip: _rgb8(np.asarray(strip).astype(np.uint16))), profile
+    if image.mode == "RGB" or image.mode in _COMPOSITED_MODES:
+        return _by_strips(image, _composited), profile
+    raise BadPictureError(
+        FailureReason.UNSUPPORTED,
+        f"Pixels of type {image.mode} in a {header.format.name} are not supported.",
+    )
+
+
+def _by_strips(image: Image.Image, to_rgb: Callable[[Image.Image], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Convert a loaded image strip by strip: Pillow needs three copies to hand over a whole one."""
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top, bottom in _strips(height, width):
+        pixels[top:bottom] = to_rgb(image.crop((0, top, width, bottom)))
+    return pixels
 
 
 def _refuse_planar_sixteen_bits(image: Image.Image) -> None:
@@ -216,13 +229,14 @@ def _refuse_planar_sixteen_bits(image: Image.Image) -> None:
 
 
 def _composited(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return np.asarray(image)
     if image.mode in {"PA", "LA", "La", "RGBA", "RGBa"} or "transparency" in image.info:
         return _rgb8(cv2.cvtColor(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2BGRA))
-    return np.array(image.convert("RGB"))
+    return np.asarray(image.convert("RGB"))
 
 
-def _from_print(image: Image.Image, profile: bytes) -> NDArray[np.uint8]:
-    transform = lab_to_srgb() if image.mode == "LAB" else transform_to_srgb(profile)
+def _from_print(image: Image.Image, transform: ImageCms.ImageCmsTransform | None) -> NDArray[np.uint8]:
     if transform is not None and transform.input_mode == image.mode:
-        return np.array(transform.apply(image))
-    return np.array(image.convert("RGB"))  # CMYK without a profile: ink absorbs what it covers
+        return np.asarray(transform.apply(image))
+    return np.asarray(image.convert("RGB"))  # CMYK without a profile: ink absorbs what it covers

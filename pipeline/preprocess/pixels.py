@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import io
-import threading
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pipeline.messages import FailureReason
 from pipeline.ports import PreprocessSpec
 from pipeline.preprocess.colour import to_srgb
-from pipeline.preprocess.decode import decode
+from pipeline.preprocess.decode import decode, opencv_is_right
 from pipeline.preprocess.errors import (
     BadPictureError,
     RefusalReason,
     RefusedPictureError,
     UnsupportedSpecError,
 )
-from pipeline.preprocess.formats import PictureFormat
 from pipeline.preprocess.header import DEFAULT_LIMITS, Header, Limits, open_picture
+from pipeline.preprocess.memory import DECODING_MEMORY, MemoryBudget, decoding_bytes
 
 PREVIEW_SIDE = 1600
 """Long side of the preview in pixels."""
 
 _LARGEST_INPUT = 4096
-
-# So many pixels in full size may be decoded beside others; more than that, one picture at a time.
-_LARGE_PIXELS = 10_000_000
-_large_turn = threading.Lock()
 
 _INTERPOLATIONS = {"area": cv2.INTER_AREA}
 _FITS = ("squash",)
@@ -96,11 +90,23 @@ def check_supported(spec: PreprocessSpec) -> None:
         raise UnsupportedSpecError(f"preprocess {spec.id!r} asks for {spec.width} × {spec.height} pixels")
 
 
-def prepare(data: bytes, spec: PreprocessSpec, *, limits: Limits = DEFAULT_LIMITS) -> PreparedPicture:
+def prepare(
+    data: bytes,
+    spec: PreprocessSpec,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    memory: MemoryBudget = DECODING_MEMORY,
+) -> PreparedPicture:
     """Decode a picture once and derive what the network and the renditions need.
 
     The network's pixels depend on the bytes and the spec alone, so asking again gives the same answer.
     ``fit="squash"``: the whole picture, whatever its proportions, becomes ``spec.width × spec.height``.
+
+    Args:
+        data: the whole file.
+        spec: what the network asks for.
+        limits: what is accepted.
+        memory: shared with whoever decodes beside us; we wait until there is enough.
 
     Raises:
         BadPictureError: the picture's fault.
@@ -112,25 +118,23 @@ def prepare(data: bytes, spec: PreprocessSpec, *, limits: Limits = DEFAULT_LIMIT
     except RefusedPictureError as error:
         raise BadPictureError(_FAILURE_OF_REFUSAL[error.reason], error.message) from error
     scale = decoding_scale(header.width, header.height, spec)
-    with closing(image), _turn_of(image, header, scale):
-        decoded = decode(data, image, header, scale)
-    swapped = decoded.orientation >= 5
-    width, height = (spec.height, spec.width) if swapped else (spec.width, spec.height)
-    resized = cv2.resize(decoded.pixels, (width, height), interpolation=_INTERPOLATIONS[spec.interpolation])
+    needed = decoding_bytes(data, image, header, scale, by_opencv=opencv_is_right(image, header))
+    with memory.hold(needed):
+        with closing(image):
+            decoded = decode(data, image, header, scale)
+        swapped = decoded.orientation >= 5
+        width, height = (spec.height, spec.width) if swapped else (spec.width, spec.height)
+        resized = cv2.resize(
+            decoded.pixels, (width, height), interpolation=_INTERPOLATIONS[spec.interpolation]
+        )
+        preview = shrink(decoded.pixels, PREVIEW_SIDE, PREVIEW_SIDE)
+        orientation, profile = decoded.orientation, decoded.profile
+        del decoded
     return PreparedPicture(
         header=header,
-        pixels=_finished(np.asarray(resized, dtype=np.uint8), decoded.orientation, decoded.profile),
-        preview=_finished(
-            shrink(decoded.pixels, PREVIEW_SIDE, PREVIEW_SIDE), decoded.orientation, decoded.profile
-        ),
+        pixels=_finished(np.asarray(resized, dtype=np.uint8), orientation, profile),
+        preview=_finished(preview, orientation, profile),
     )
-
-
-def _turn_of(image: Image.Image, header: Header, scale: int) -> AbstractContextManager[object]:
-    # libjpeg keeps the coefficients of a progressive picture in full, whatever the scale.
-    reduced = header.format is PictureFormat.JPEG and not image.info.get("progressive")
-    pixels = header.width * header.height // (scale**2 if reduced else 1)
-    return _large_turn if pixels > _LARGE_PIXELS else nullcontext()
 
 
 def decoding_scale(width: int, height: int, spec: PreprocessSpec) -> int:

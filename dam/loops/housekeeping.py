@@ -1,0 +1,110 @@
+"""The relay's regular rounds, in a thread of their own, so that no sweep delays a job."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.db import Error, close_old_connections, connection
+
+from dam.assets.storage import blob_store
+from dam.jobs.services import round_begin, round_give_back
+from dam.loops.reconcile import reconcile_blobs, reconcile_jobs
+from dam.tagging.services import tries_sweep
+from pipeline.ports import DependencyDownError
+
+log: Any = structlog.get_logger()
+
+_LOOK_EVERY_S = 30.0
+_INTERRUPTED_FOR = timedelta(days=1)
+
+ShouldStop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class _Round:
+    """Something that one of the relays does every so often. ``work`` gives what it did, as numbers."""
+
+    name: str
+    every: timedelta
+    work: Callable[[ShouldStop], dict[str, int]]
+
+
+def _sweep(_should_stop: ShouldStop) -> dict[str, int]:
+    return {
+        "tries": tries_sweep(),
+        "interrupted_writes": blob_store().sweep_incoming(older_than_s=_INTERRUPTED_FOR.total_seconds()),
+    }
+
+
+def _reconcile_jobs(should_stop: ShouldStop) -> dict[str, int]:
+    return reconcile_jobs(should_stop=should_stop).as_dict()
+
+
+def _reconcile_blobs(should_stop: ShouldStop) -> dict[str, int]:
+    return reconcile_blobs(should_stop=should_stop).as_dict()
+
+
+ROUNDS = (
+    _Round("jobs", timedelta(minutes=5), _reconcile_jobs),
+    _Round("tries", timedelta(minutes=5), _sweep),
+    _Round("orphans", timedelta(days=1), _reconcile_blobs),
+)
+
+
+@contextmanager
+def housekeeping(*, look_every_s: float = _LOOK_EVERY_S) -> Iterator[None]:
+    """Do the rounds while the block runs; several relays share them."""
+    stop = threading.Event()
+
+    def work() -> None:
+        try:
+            while not stop.wait(look_every_s):
+                do_rounds(stop.is_set)
+                close_old_connections()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=work, name="housekeeping")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def do_rounds(should_stop: ShouldStop) -> None:
+    """Do each round that is due, unless another relay has begun it; what fails is due again."""
+    for one in ROUNDS:
+        if should_stop():
+            return
+        try:
+            if round_begin(name=one.name, every=one.every):
+                _do(one, should_stop)
+        except Error as error:
+            # The database went away; the loop goes on and the next look finds it again.
+            log.warning("round waits", round=one.name, reason=str(error).strip())
+            return
+
+
+def _do(one: _Round, should_stop: ShouldStop) -> None:
+    try:
+        done = one.work(should_stop)
+    except DependencyDownError as error:
+        log.warning("round waits", round=one.name, reason=str(error).strip())
+        round_give_back(name=one.name)
+        return
+    except Error:
+        raise
+    except Exception:
+        # A fault of ours in one round must neither end the others nor go unseen.
+        log.exception("round failed", round=one.name)
+        return
+    if any(done.values()):
+        log.info("round done", round=one.name, **{name: number for name, number in done.items() if number})

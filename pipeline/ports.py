@@ -133,10 +133,10 @@ class Consumer(_Closing, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How many messages wait, and how many are held by consumers."""
+    """How many messages wait, and how many are held by consumers (None: the broker does not tell)."""
 
     ready: int
-    held: int
+    held: int | None
 
 
 class Transport(_Closing, Protocol):

@@ -7,13 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from pipeline import postgres_queue_sql as sql
+from pipeline.closable import Closable
 from pipeline.ports import TransportDownError
 
 RENEW_AFTER_S = 2.0
@@ -23,21 +22,6 @@ _RENEW_AGAIN_S = 1.0
 _CONNECT_TIMEOUT_S = 10
 
 Connection = psycopg.Connection[TupleRow]
-
-
-class Closable:
-    """Closing by ``with``."""
-
-    def close(self) -> None:
-        """Give back every connection."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class Session(Closable):

@@ -11,8 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from pipeline import postgres_queue_sql as sql
-from pipeline.ports import Delivery, Message, QueueDepth, TransportDownError
-from pipeline.postgres_lease import Closable, Connection, Membership, Session
+from pipeline.closable import Closable
+from pipeline.ports import Delivery, Message, QueueDepth, QueueFullError, TransportDownError
+from pipeline.postgres_lease import Connection, Membership, Session
 from pipeline.topology import DEAD_SUFFIX, QUEUES, QueueSpec
 
 SWEEP_EVERY_S = 2.0
@@ -50,15 +51,15 @@ class PostgresTransport(Closable):
         with Session(self._dsn) as session, session.use() as connection, connection.transaction():
             connection.execute(sql.DECLARE)
             for queue in self._queues:
-                connection.execute(sql.DECLARE_QUEUE, [queue.name, queue.delivery_limit])
-                connection.execute(sql.DECLARE_QUEUE, [queue.dead_letters, None])
+                connection.execute(sql.DECLARE_QUEUE, [queue.name, queue.delivery_limit, queue.max_length])
+                connection.execute(sql.DECLARE_QUEUE, [queue.dead_letters, None, None])
 
     def publisher(self) -> PostgresPublisher:
         """A publisher on a connection of its own."""
         return PostgresPublisher(self._dsn, {queue.name for queue in self._queues})
 
-    def consumer(self, queues: Sequence[str]) -> PostgresConsumer:
-        """A consumer of ``queues`` in that order of priority.
+    def consumer(self, queues: Sequence[str], *, prefetch: int = 64) -> PostgresConsumer:  # noqa: ARG002
+        """A consumer of ``queues`` in that order of priority; it takes nothing in advance.
 
         Raises:
             KeyError: a queue that the topology does not declare.
@@ -92,6 +93,7 @@ class PostgresPublisher(Closable):
         """Return when every message is stored durably.
 
         Raises:
+            QueueFullError: all but those that it names are stored.
             TransportDownError: the answer got lost or the server is away; all are stored or none.
             KeyError: a queue that the topology does not declare.
         """
@@ -106,7 +108,10 @@ class PostgresPublisher(Closable):
             [message.message_id for message in messages],
         )
         with self._session.use() as connection:
-            connection.execute(sql.PUBLISH, columns)
+            answer = connection.execute(sql.PUBLISH, columns).fetchone()
+        refused = frozenset(answer[1]) if answer else frozenset()
+        if refused:
+            raise QueueFullError(refused, frozenset(messages[place].queue for place in refused))
 
     def close(self) -> None:
         """Give the connection back."""
@@ -129,6 +134,7 @@ class PostgresConsumer(Closable):
         self._membership = Membership(dsn, lease_s)
         self._session = Session(dsn, self._resume)
         self._held: set[int] = set()
+        self._ending = False
         self._swept = float("-inf")
 
     def receive(self, *, limit: int, wait_s: float, linger_s: float = 0.0) -> list[Delivery]:
@@ -137,6 +143,8 @@ class PostgresConsumer(Closable):
         Raises:
             TransportDownError: the server did not come back within ``wait_s`` seconds.
         """
+        if self._ending:
+            return []
         deadline = time.monotonic() + wait_s
         pause_s = _FIRST_PAUSE_S
         while True:
@@ -184,6 +192,10 @@ class PostgresConsumer(Closable):
         with self._session.use() as connection:
             connection.execute(sql.REJECT, (reason, lease.message, lease.consumer))
         self._held.discard(lease.message)
+
+    def take_no_more(self) -> None:
+        """See :class:`pipeline.ports.Consumer`."""
+        self._ending = True
 
     def close(self) -> None:
         """Return what is un-acked to its queue at once, which costs it an attempt."""

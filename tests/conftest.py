@@ -4,6 +4,8 @@ import pytest
 
 pytest_plugins = [
     "tests.plugins.postgres",
+    "tests.plugins.rabbitmq",
+    "tests.plugins.object_store",
     "tests.plugins.brokers",
     "tests.plugins.model_server",
     "tests.plugins.browser",

@@ -17,7 +17,7 @@ def main() -> None:
     url, queue, limit, lease_s = sys.argv[1:]
     transport = PostgresTransport(url, lease_s=float(lease_s)) if lease_s else transport_from_url(url)
     with transport.consumer([queue]) as consumer:
-        batch = consumer.receive(limit=int(limit), wait_s=60)
+        batch = consumer.receive(limit=int(limit), wait_s=60, linger_s=10)
         print(json.dumps([(one.message_id, one.delivery_count) for one in batch]), flush=True)
         for _ in sys.stdin:
             consumer.ack(batch)

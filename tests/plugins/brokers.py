@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -20,6 +20,9 @@ from dam.embedded.postgres import EmbeddedPostgres
 from dam.embedded.state import socket_url
 from pipeline.ports import Transport
 from pipeline.postgres_queue import LEASE_S, PostgresTransport
+from pipeline.rabbitmq import RabbitTransport
+from pipeline.topology import QUEUES, QueueSpec
+from tests.plugins.rabbitmq import RabbitNode
 
 _CLIENT = Path(__file__).parent.parent / "pipeline" / "transport_client.py"
 
@@ -29,8 +32,12 @@ class Broker(Protocol):
 
     url: str
 
-    def transport(self, *, lease_s: float = LEASE_S) -> Transport:
+    def transport(self, *, lease_s: float = LEASE_S, queues: Sequence[QueueSpec] = QUEUES) -> Transport:
         """A transport; ``lease_s``: how long it bears the silence of a consumer, if that can be set."""
+        ...
+
+    def messages(self, queue: str) -> int:
+        """How many messages a queue has, held ones included."""
         ...
 
     def start(self) -> None: ...
@@ -52,8 +59,15 @@ class PostgresBroker:
         self.server = server
         self.url = socket_url(server.sockets, database=name)
 
-    def transport(self, *, lease_s: float = LEASE_S) -> PostgresTransport:
-        return PostgresTransport(self.url, lease_s=lease_s)
+    def transport(
+        self, *, lease_s: float = LEASE_S, queues: Sequence[QueueSpec] = QUEUES
+    ) -> PostgresTransport:
+        return PostgresTransport(self.url, queues, lease_s=lease_s)
+
+    def messages(self, queue: str) -> int:
+        depth = self.transport().depths()[queue]
+        assert depth.held is not None
+        return depth.ready + depth.held
 
     def start(self) -> None:
         self.server.start()
@@ -83,7 +97,42 @@ def postgres_broker(stoppable_server: EmbeddedPostgres) -> PostgresBroker:
     return PostgresBroker(stoppable_server)
 
 
-@pytest.fixture(params=["postgres_broker"])
+class RabbitBroker:
+    """A fresh virtual host on the session's node."""
+
+    def __init__(self, node: RabbitNode) -> None:
+        self.node = node
+        self.url = node.make_vhost()
+
+    def transport(self, *, lease_s: float = 0, queues: Sequence[QueueSpec] = QUEUES) -> RabbitTransport:
+        """A living consumer of RabbitMQ is one whose heartbeats come: ``lease_s`` has no meaning."""
+        return RabbitTransport(self.url, queues)
+
+    def messages(self, queue: str) -> int:
+        vhost = self.url.rpartition("/")[2]
+        counted = self.node.ctl("list_queues", "--vhost", vhost, "name", "messages", "--no-table-headers")
+        return {name: int(count) for name, count in map(str.split, counted.splitlines())}[queue]
+
+    def start(self) -> None:
+        self.node.start()
+
+    def stop(self) -> None:
+        self.node.stop()
+
+    def crash(self) -> None:
+        self.node.crash()
+
+
+@pytest.fixture
+def rabbit_broker(rabbit_node: RabbitNode) -> Iterator[RabbitBroker]:
+    rabbit_node.start()
+    broker = RabbitBroker(rabbit_node)
+    yield broker
+    rabbit_node.start()
+    rabbit_node.drop_vhost(broker.url)
+
+
+@pytest.fixture(params=["postgres_broker", "rabbit_broker"])
 def broker(request: pytest.FixtureRequest) -> Broker:
     """Every broker that there is a transport for."""
     found: Broker = request.getfixturevalue(request.param)

@@ -1,0 +1,210 @@
+"""One connection and the one thread that owns it.
+
+pika's connections are for one thread. Here that thread does nothing but input and output, so heartbeats
+are answered however long the work takes; others hand it functions to run.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import pika
+from pika.channel import Channel
+
+from pipeline.ports import TransportDownError
+from pipeline.rabbitmq.errors import in_words
+
+ANSWER_WITHIN_S = 30.0
+"""So long the broker may take for an answer before the connection is given up."""
+_FAREWELL_S = 5.0
+
+T = TypeVar("T")
+
+
+class Link:
+    """A connection with its I/O thread; open when the constructor returns, and never opened again.
+
+    Args:
+        parameters: of the connection.
+        name: of the thread, and of the connection as the broker shows it.
+        on_lost: called once in the I/O thread when the connection is gone, however that came.
+
+    Raises:
+        TransportDownError: the broker does not answer, or lets us not in.
+    """
+
+    def __init__(
+        self,
+        parameters: pika.URLParameters,
+        *,
+        name: str,
+        on_lost: Callable[[str], None] = lambda _reason: None,
+    ) -> None:
+        self._on_lost = on_lost
+        self._lock = threading.Lock()
+        self._waiting: set[Future[Any]] = set()
+        self._reason: str | None = None
+        self._blocked = ""
+        self._ended = False
+        parameters.client_properties = {"connection_name": f"vitrine {name}"}
+        self._connection = pika.SelectConnection(
+            parameters,
+            on_open_callback=self._on_open,
+            on_open_error_callback=self._on_closed,
+            on_close_callback=self._on_closed,
+        )
+        self._connection.add_on_connection_blocked_callback(self._on_blocked)
+        self._connection.add_on_connection_unblocked_callback(self._on_unblocked)
+        opened = self._expected()
+        self._opened = opened
+        self._thread = threading.Thread(target=self._own, name=f"amqp {name}", daemon=True)
+        self._thread.start()
+        try:
+            self._result(opened)
+        except TransportDownError:
+            self.close()
+            raise
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._reason is not None
+
+    @property
+    def blocked(self) -> str:
+        """Why the broker takes nothing at the moment (an alarm of memory or disk), or nothing."""
+        return self._blocked
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Run something short in the I/O thread; its result.
+
+        Raises:
+            TransportDownError: the connection is gone.
+        """
+
+        def question(answer: Future[T]) -> None:
+            answer.set_result(work())
+
+        return self.ask(question)
+
+    def ask(self, question: Callable[[Future[T]], None]) -> T:
+        """Run ``question`` in the I/O thread and wait until somebody sets the future that it is given.
+
+        Raises:
+            TransportDownError: the connection is gone, or the answer did not come in time.
+        """
+        answer: Future[T] = self._expected()
+
+        def put() -> None:
+            if not answer.done():
+                try:
+                    question(answer)
+                except Exception as error:  # noqa: BLE001  # belongs to the thread that asked
+                    _fail(answer, error)
+
+        self._soon(put)
+        return self._result(answer)
+
+    def open_channel(self, on_closed: Callable[[str], None]) -> Channel:
+        """A new channel; ``on_closed`` hears in the I/O thread why the broker closed it.
+
+        Raises:
+            TransportDownError: the connection is gone.
+        """
+
+        def question(answer: Future[Channel]) -> None:
+            channel = self._connection.channel(on_open_callback=answer.set_result)
+            channel.add_on_close_callback(lambda _channel, error: on_closed(in_words(error)))
+
+        return self.ask(question)
+
+    def drop(self, reason: str) -> None:
+        """Give the connection up; safe from every thread, does not wait."""
+        self._lose(reason)
+        self._soon(self._hang_up)
+
+    def close(self) -> None:
+        """End connection and thread; what was written before reaches the broker if it can."""
+        self._soon(self._hang_up)
+        self._thread.join(_FAREWELL_S)
+        if self._thread.is_alive():
+            # Nobody answers the farewell: the other end is cut off.
+            self._soon(self._connection.ioloop.stop)
+            self._thread.join(_FAREWELL_S)
+        self._lose("closed")
+
+    def _soon(self, work: Callable[[], object]) -> None:
+        with self._lock:
+            if not self._ended:
+                self._connection.ioloop.add_callback_threadsafe(work)
+
+    # ------------------------------------------------------- in the I/O thread
+
+    def _own(self) -> None:
+        try:
+            self._connection.ioloop.start()
+        finally:
+            self._lose("the connection's thread ended")
+            with self._lock:
+                self._connection.ioloop.close()
+                self._ended = True
+
+    def _on_open(self, _connection: object) -> None:
+        self._opened.set_result(None)
+
+    def _on_closed(self, _connection: object, error: BaseException | str) -> None:
+        self._lose(error if isinstance(error, str) else in_words(error))
+        self._connection.ioloop.stop()
+
+    def _on_blocked(self, _connection: object, frame: Any) -> None:
+        self._blocked = str(frame.method.reason)
+
+    def _on_unblocked(self, _connection: object, _frame: object) -> None:
+        self._blocked = ""
+
+    def _hang_up(self) -> None:
+        if self._connection.is_open:
+            self._connection.close()
+        elif self._connection.is_closed:
+            self._connection.ioloop.stop()
+
+    # ------------------------------------------------------------- answers
+
+    def _expected(self) -> Future[Any]:
+        answer: Future[Any] = Future()
+        with self._lock:
+            if self._reason is not None:
+                raise TransportDownError(self._reason)
+            self._waiting.add(answer)
+        return answer
+
+    def _result(self, answer: Future[T], within_s: float = ANSWER_WITHIN_S) -> T:
+        try:
+            return answer.result(within_s)
+        except FutureTimeoutError:
+            reason = self._blocked or f"no answer within {within_s:.0f} s"
+            self.drop(reason)
+            raise TransportDownError(f"the broker does not answer: {reason}") from None
+        finally:
+            with self._lock:
+                self._waiting.discard(answer)
+
+    def _lose(self, reason: str) -> None:
+        with self._lock:
+            if self._reason is not None:
+                return
+            self._reason = reason
+            waiting, self._waiting = self._waiting, set()
+        for answer in waiting:
+            _fail(answer, TransportDownError(reason))
+        self._on_lost(reason)
+
+
+def _fail(answer: Future[Any], error: BaseException) -> None:
+    with suppress(InvalidStateError):  # answered in the same moment
+        answer.set_exception(error)

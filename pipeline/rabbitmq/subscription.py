@@ -1,0 +1,277 @@
+"""What one connection of a consumer was given, and what it asks for.
+
+A connection goes through three phases, so that a message that kills the process takes no neighbour with
+it: whatever a dying process holds, in its hands or in advance, costs an attempt.
+
+1. *probing*: one message at a time is fetched (``basic.get``) while nothing else is held. What was returned
+   by a process that died stands at the head of its queue, so it is met here, alone.
+2. *streaming*: no queue begins with such a message. The broker sends in advance.
+3. *draining*: another process died, and what it held came among ours. Nothing more is asked for; the fresh
+   messages are worked off first, then the returned ones one by one; then probing again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from pika.channel import Channel
+from pika.spec import Basic, BasicProperties
+
+from pipeline.ports import Delivery
+from pipeline.rabbitmq.link import Link
+
+REASON_HEADER = "x-vitrine-reason"
+_WORDS = {
+    "delivery_limit": "delivery limit",
+    "expired": "expired",
+    "rejected": "rejected",
+    "maxlen": "queue full",
+}
+
+
+class Phase(Enum):
+    """See the module."""
+
+    PROBING = auto()
+    STREAMING = auto()
+    DRAINING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Of a delivery: where it came from, and the broker's number for it there."""
+
+    subscription: Subscription
+    channel: Channel
+    tag: int
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Unique on the connection."""
+        return self.channel.channel_number, self.tag
+
+
+class _Line:
+    """One queue on a channel of its own, and what came from it."""
+
+    def __init__(self, queue: str) -> None:
+        self.queue = queue
+        self.channel: Channel
+        self.consumer_tag = ""
+        self.fresh: deque[Delivery] = deque()
+        self.returned: deque[Delivery] = deque()
+        self.probe: Future[Delivery | None] | None = None
+
+
+class Subscription:
+    """The consumers on one link. For one working thread; deliveries arrive in the link's thread."""
+
+    def __init__(self, connect: Callable[..., Link], queues: Sequence[str], *, prefetch: int) -> None:
+        self._prefetch = prefetch
+        self._arrived = threading.Condition()
+        self._lines = [_Line(queue) for queue in queues]
+        self._probing = 0
+        self._phase = Phase.PROBING
+        self._ending = False
+        self._lost = False
+        self._held: set[tuple[int, int]] = set()
+        self._link = connect("consumer", on_lost=self._on_lost)
+        for line in self._lines:
+            line.channel = self._link.open_channel(self._link.drop)
+            self._link.run(partial(self._listen, line))
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether what it gave out can no longer be acknowledged."""
+        return self._lost
+
+    def take(self, limit: int, *, until: float, linger_s: float) -> list[Delivery]:
+        """The next batch; empty when the time (``time.monotonic()``) is over or the connection is lost.
+
+        Raises:
+            TransportDownError: the connection was lost meanwhile.
+        """
+        batch = self._take(limit, until, linger_s)
+        self._held.update(delivery.token.place for delivery in batch if isinstance(delivery.token, Token))
+        return batch
+
+    def _take(self, limit: int, until: float, linger_s: float) -> list[Delivery]:
+        while not self._lost:
+            if self._phase is Phase.PROBING and not self._ending:
+                if (probe := self._next_probe()) is not None:
+                    return [probe]
+                continue
+            batch = self._take_buffered(limit, until, linger_s)
+            if batch or self._phase is not Phase.PROBING or self._ending:
+                return batch
+        return []
+
+    def acknowledge(self, tokens: Sequence[Token]) -> None:
+        """Acknowledge what was delivered by this very connection, once.
+
+        Raises:
+            TransportDownError: the connection is lost; the messages come again.
+        """
+        # The broker closes a channel on which something is acknowledged twice.
+        mine = [token for token in tokens if token.place in self._held]
+
+        def acknowledge() -> None:
+            for token in mine:
+                token.channel.basic_ack(token.tag)
+
+        self._link.run(acknowledge)
+        self._held.difference_update(token.place for token in mine)
+
+    def take_no_more(self) -> None:
+        """Ask for nothing further and wait until nothing more is on its way.
+
+        Raises:
+            TransportDownError: the connection is lost.
+        """
+        self._ending = True
+        self._stop_streaming()
+
+    def close(self) -> None:
+        """Return what is un-acked."""
+        self._link.close()
+
+    # ---------------------------------------------------------------- probing
+
+    def _next_probe(self) -> Delivery | None:
+        """A message fetched alone, or None when it is time to look at the next queue or to stream."""
+        line = self._lines[self._probing]
+        found: Delivery | None = self._link.ask(partial(self._fetch, line))
+        if found is not None and found.delivery_count > 1:
+            return found  # and the same queue again, once this one is done with
+        if found is not None:
+            line.fresh.append(found)
+        self._probing += 1
+        if self._probing == len(self._lines):
+            self._probing, self._phase = 0, Phase.STREAMING
+            self._link.run(self._stream)
+        return None
+
+    def _fetch(self, line: _Line, answer: Future[Delivery | None]) -> None:
+        line.probe = answer
+
+        def on_message(_channel: Channel, method: Any, properties: BasicProperties, body: bytes) -> None:
+            answer.set_result(self._delivery(line, method, properties, body))
+
+        line.channel.basic_get(line.queue, on_message)
+
+    def _listen(self, line: _Line) -> None:
+        def nothing(_frame: object) -> None:
+            if line.probe is not None:
+                line.probe.set_result(None)
+
+        line.channel.add_callback(nothing, [Basic.GetEmpty], one_shot=False)
+        # The queue was deleted, or has no leader any more.
+        line.channel.add_on_cancel_callback(lambda _frame: self._link.drop("the broker ended the consumer"))
+        line.channel.basic_qos(prefetch_count=self._prefetch)
+
+    # -------------------------------------------------------------- streaming
+
+    def _stream(self) -> None:
+        for line in self._lines:
+            line.consumer_tag = uuid4().hex
+            line.channel.basic_consume(
+                line.queue,
+                partial(self._on_message, line),
+                consumer_tag=line.consumer_tag,
+            )
+
+    def _stop_streaming(self) -> None:
+        for line in self._lines:
+            if line.consumer_tag:
+                self._link.ask(partial(self._cancel, line))
+                line.consumer_tag = ""
+
+    def _cancel(self, line: _Line, answer: Future[None]) -> None:
+        line.channel.basic_cancel(line.consumer_tag, callback=lambda _frame: answer.set_result(None))
+        # pika would reject what is still on its way, which costs each message an attempt; we keep it.
+        getattr(line.channel, "_cancelled").discard(line.consumer_tag)  # noqa: B009  # there is no public way
+
+    def _on_message(
+        self, line: _Line, _channel: Channel, method: Any, properties: BasicProperties, body: bytes
+    ) -> None:
+        delivery = self._delivery(line, method, properties, body)
+        with self._arrived:
+            (line.fresh if delivery.delivery_count == 1 else line.returned).append(delivery)
+            self._arrived.notify_all()
+
+    def _on_lost(self, _reason: str) -> None:
+        with self._arrived:
+            self._lost = True
+            self._arrived.notify_all()
+
+    # ----------------------------------------------------------------- buffers
+
+    def _take_buffered(self, limit: int, until: float, linger_s: float) -> list[Delivery]:
+        with self._arrived:
+            while not self._lost:
+                if self._phase is Phase.STREAMING and any(line.returned for line in self._lines):
+                    break
+                line = next((line for line in self._lines if line.fresh), None)
+                if line is not None:
+                    return self._fill(line, limit, linger_s)
+                if self._phase is Phase.DRAINING or self._ending:
+                    return self._last_ones()
+                if not self._arrived.wait(timeout=max(0.0, until - time.monotonic())):
+                    return []
+            if self._lost:
+                return []
+        # Not under the condition, which the I/O thread needs to deliver what is still on its way.
+        self._stop_streaming()
+        self._phase = Phase.DRAINING
+        return self._take_buffered(limit, until, linger_s)
+
+    def _fill(self, line: _Line, limit: int, linger_s: float) -> list[Delivery]:
+        """A batch of one queue's fresh messages, waiting for more of them while none has to be drained."""
+        until = time.monotonic() + linger_s
+        while (
+            len(line.fresh) < limit and self._phase is Phase.STREAMING and not self._ending and not self._lost
+        ):
+            if not self._arrived.wait(timeout=max(0.0, until - time.monotonic())):
+                break
+        if self._lost:
+            return []
+        return [line.fresh.popleft() for _ in range(min(limit, len(line.fresh)))]
+
+    def _last_ones(self) -> list[Delivery]:
+        """One returned message, that of the fewest attempts first; none are left: probe again."""
+        waiting = [line for line in self._lines if line.returned]
+        if not waiting:
+            if not self._ending:
+                self._phase = Phase.PROBING
+            return []
+        return [min(waiting, key=lambda line: line.returned[0].delivery_count).returned.popleft()]
+
+    def _delivery(self, line: _Line, method: Any, properties: BasicProperties, body: bytes) -> Delivery:
+        headers: dict[str, Any] = dict(properties.headers or {})
+        returns = int(headers.get("x-delivery-count", 0))
+        return Delivery(
+            queue=line.queue,
+            body=body,
+            message_id=properties.message_id or "",
+            # A broker that counts nothing still says that it is not the first time.
+            delivery_count=1 + max(returns, int(bool(method.redelivered))),
+            token=Token(self, line.channel, method.delivery_tag),
+            dead_reason=_dead_reason(headers),
+        )
+
+
+def _dead_reason(headers: dict[str, Any]) -> str:
+    if reason := headers.get(REASON_HEADER):
+        return str(reason)
+    deaths = headers.get("x-death") or []
+    reason = str(deaths[0].get("reason", "")) if deaths else ""
+    return _WORDS.get(reason, reason)

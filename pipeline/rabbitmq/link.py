@@ -183,11 +183,11 @@ class Link:
             self._waiting.add(answer)
         return answer
 
-    def _result(self, answer: Future[T], within_s: float = ANSWER_WITHIN_S) -> T:
+    def _result(self, answer: Future[T]) -> T:
         try:
-            return answer.result(within_s)
+            return answer.result(ANSWER_WITHIN_S)
         except FutureTimeoutError:
-            reason = self._blocked or f"no answer within {within_s:.0f} s"
+            reason = self._blocked or f"no answer within {ANSWER_WITHIN_S:.0f} s"
             self.drop(reason)
             raise TransportDownError(f"the broker does not answer: {reason}") from None
         finally:

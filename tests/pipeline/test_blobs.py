@@ -1,43 +1,82 @@
+"""What every blob store has to do; a store joins by a fixture of a ``Shelf``."""
+
 from __future__ import annotations
 
 import hashlib
 import io
-import multiprocessing
 import os
-import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 
-from pipeline.blobs import (
-    BlobStoreDownError,
-    FolderBlobStore,
-    InvalidKeyError,
-    blob_store_from_url,
-    original_key,
-)
-from pipeline.ports import BlobMissingError, BlobStore, DependencyDownError
+from pipeline.blobs import FolderBlobStore, InvalidKeyError, original_key
+from pipeline.ports import BlobMissingError, BlobStore
+from pipeline.s3 import S3Bucket, S3Settings
+from pipeline.s3_blobs import S3BlobStore
+from tests.plugins.object_store import ObjectStore
 
 DATA = b"not really a picture" * 1000
 SHA256 = hashlib.sha256(DATA).hexdigest()
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "blobs"
+@dataclass(frozen=True)
+class Shelf:
+    """A store of the test's own, and what is really in it."""
+
+    store: BlobStore
+    keys: Callable[[], set[str]]
 
 
 @pytest.fixture
-def store(root: Path) -> FolderBlobStore:
-    return FolderBlobStore(root)
+def folder(tmp_path: Path) -> Shelf:
+    root = tmp_path / "blobs"
+
+    def keys() -> set[str]:
+        return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+    return Shelf(FolderBlobStore(root), keys)
 
 
-def files_under(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+@pytest.fixture(scope="module")
+def bucket(object_store: ObjectStore) -> str:
+    return object_store.make_bucket()
 
 
-def test_bytes_are_stored_under_their_hash_and_read_back(store: FolderBlobStore, root: Path) -> None:
+@pytest.fixture
+def s3(object_store: ObjectStore, bucket: str) -> Shelf:
+    client, prefix = object_store.client(), f"pictures/{uuid4().hex}"
+    settings = S3Settings(
+        endpoint=object_store.endpoint,
+        region="us-east-1",
+        access_key=object_store.access_key,
+        secret_key=object_store.secret_key,
+    )
+
+    def keys() -> set[str]:
+        found = client.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+        return {one["Key"].removeprefix(f"{prefix}/") for one in found}
+
+    return Shelf(S3BlobStore(S3Bucket(bucket, settings), prefix), keys)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def shelf(request: pytest.FixtureRequest) -> Shelf:
+    found: Shelf = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def store(shelf: Shelf) -> BlobStore:
+    return shelf.store
+
+
+def test_bytes_are_stored_under_their_hash_and_read_back(shelf: Shelf) -> None:
+    store = shelf.store
     stored = store.put(io.BytesIO(DATA))
 
     assert (stored.sha256, stored.size) == (SHA256, len(DATA))
@@ -46,39 +85,24 @@ def test_bytes_are_stored_under_their_hash_and_read_back(store: FolderBlobStore,
     assert store.read(stored.key) == DATA
     with store.open(stored.key) as stream:
         assert stream.read(7) == DATA[:7]
-    assert files_under(root) == {stored.key}
+    assert shelf.keys() == {stored.key}
 
 
-def test_equal_bytes_are_one_blob(store: FolderBlobStore, root: Path) -> None:
+def test_equal_bytes_are_one_blob(shelf: Shelf) -> None:
+    store = shelf.store
     first, second = store.put(io.BytesIO(DATA)), store.put(io.BytesIO(DATA))
 
     assert first == second
-    assert files_under(root) == {first.key}
+    assert shelf.keys() == {first.key}
 
 
-def test_a_stream_larger_than_one_chunk_is_stored_whole(store: FolderBlobStore) -> None:
+def test_a_stream_larger_than_one_chunk_is_stored_whole(store: BlobStore) -> None:
     data = os.urandom((1 << 20) * 2 + 17)
 
     assert store.read(store.put(io.BytesIO(data)).key) == data
 
 
-def put_many_times(arguments: tuple[Path, int]) -> str:
-    root, times = arguments
-    keys = {FolderBlobStore(root).put(io.BytesIO(DATA)).key for _ in range(times)}
-    assert len(keys) == 1
-    return keys.pop()
-
-
-def test_many_processes_may_store_the_same_bytes_at_once(root: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
-        keys = set(pool.map(put_many_times, [(root, 30)] * 3))
-
-    assert len(keys) == 1
-    assert FolderBlobStore(root).read(keys.pop()) == DATA
-    assert files_under(root / "incoming") == set()
-
-
-def test_storing_while_somebody_deletes_leaves_whole_blobs_or_none(store: FolderBlobStore) -> None:
+def test_storing_while_somebody_deletes_leaves_whole_blobs_or_none(store: BlobStore) -> None:
     key = original_key(SHA256)
 
     def put() -> None:
@@ -96,7 +120,9 @@ def test_storing_while_somebody_deletes_leaves_whole_blobs_or_none(store: Folder
     assert store.read(key) == DATA
 
 
-def test_a_stream_that_breaks_off_leaves_nothing(store: FolderBlobStore, root: Path) -> None:
+def test_a_stream_that_breaks_off_leaves_nothing(shelf: Shelf) -> None:
+    store = shelf.store
+
     class BreaksOff(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             if self.tell() > 0:
@@ -106,12 +132,11 @@ def test_a_stream_that_breaks_off_leaves_nothing(store: FolderBlobStore, root: P
     with pytest.raises(ConnectionResetError):
         store.put(BreaksOff(DATA))
 
-    assert files_under(root) == set()
+    assert shelf.keys() == set()
 
 
-def test_a_rendition_lies_beside_its_original_and_is_replaced_by_a_newer_one(
-    store: FolderBlobStore, root: Path
-) -> None:
+def test_a_rendition_lies_beside_its_original_and_is_replaced_by_a_newer_one(shelf: Shelf) -> None:
+    store = shelf.store
     key = store.put(io.BytesIO(DATA)).key
 
     rendition = store.put_rendition(key, "grid.jpg", b"old")
@@ -119,18 +144,19 @@ def test_a_rendition_lies_beside_its_original_and_is_replaced_by_a_newer_one(
 
     assert rendition == key.replace("original", "grid.jpg")
     assert store.read(rendition) == b"new"
-    assert files_under(root) == {key, rendition}
+    assert shelf.keys() == {key, rendition}
 
 
-def test_a_rendition_without_an_original_is_refused(store: FolderBlobStore, root: Path) -> None:
+def test_a_rendition_without_an_original_is_refused(shelf: Shelf) -> None:
+    store = shelf.store
     with pytest.raises(BlobMissingError):
         store.put_rendition(original_key(SHA256), "grid.jpg", b"x")
 
-    assert files_under(root) == set()
+    assert shelf.keys() == set()
 
 
 @pytest.mark.parametrize("name", ["original", "", "..", "../x", "a/b", "A.jpg", ".hidden", "x" * 65, "a\n"])
-def test_a_name_that_is_none_for_a_rendition_is_refused(store: FolderBlobStore, name: str) -> None:
+def test_a_name_that_is_none_for_a_rendition_is_refused(store: BlobStore, name: str) -> None:
     key = store.put(io.BytesIO(DATA)).key
 
     with pytest.raises(ValueError, match="name"):
@@ -152,7 +178,7 @@ def test_a_name_that_is_none_for_a_rendition_is_refused(store: FolderBlobStore, 
         "incoming/x.part",
     ],
 )
-def test_a_key_that_is_none_reaches_no_file(store: FolderBlobStore, key: str) -> None:
+def test_a_key_that_is_none_reaches_no_file(store: BlobStore, key: str) -> None:
     store.put(io.BytesIO(DATA))
 
     for use in (store.read, store.open, store.exists, store.delete):
@@ -162,7 +188,7 @@ def test_a_key_that_is_none_reaches_no_file(store: FolderBlobStore, key: str) ->
         store.put_rendition(key, "grid.jpg", b"x")
 
 
-def test_what_is_not_there_is_missing(store: FolderBlobStore) -> None:
+def test_what_is_not_there_is_missing(store: BlobStore) -> None:
     key = original_key(SHA256)
 
     assert not store.exists(key)
@@ -171,27 +197,8 @@ def test_what_is_not_there_is_missing(store: FolderBlobStore) -> None:
             use(key)
 
 
-def test_an_unmounted_store_is_down_and_its_blobs_are_not_missing(store: FolderBlobStore, root: Path) -> None:
-    key = store.put(io.BytesIO(DATA)).key
-    root.rename(root.with_name("unmounted"))
-
-    for use in (store.read, store.open, store.exists):
-        with pytest.raises(DependencyDownError):
-            use(key)
-    with pytest.raises(DependencyDownError):
-        store.put_rendition(key, "grid.jpg", b"x")
-    with pytest.raises(DependencyDownError):
-        store.put(io.BytesIO(DATA))
-
-
-def test_a_store_whose_place_is_taken_is_down(root: Path) -> None:
-    root.write_bytes(b"a file where the folder should be")
-
-    with pytest.raises(BlobStoreDownError):
-        FolderBlobStore(root)
-
-
-def test_deleting_takes_the_renditions_along_and_may_be_repeated(store: FolderBlobStore, root: Path) -> None:
+def test_deleting_takes_the_renditions_along_and_may_be_repeated(shelf: Shelf) -> None:
+    store = shelf.store
     key = store.put(io.BytesIO(DATA)).key
     rendition = store.put_rendition(key, "grid.jpg", b"x")
 
@@ -200,40 +207,75 @@ def test_deleting_takes_the_renditions_along_and_may_be_repeated(store: FolderBl
 
     assert not store.exists(key)
     assert not store.exists(rendition)
-    assert files_under(root) == set()
+    assert shelf.keys() == set()
 
 
-def test_old_leftovers_are_swept_and_young_ones_and_blobs_stay(store: FolderBlobStore, root: Path) -> None:
-    key = store.put(io.BytesIO(DATA)).key
-    old, young, grave = (root / "incoming" / name for name in ("old.part", "young.part", "deleted-1"))
-    old.write_bytes(b"x")
-    young.write_bytes(b"x")
-    grave.mkdir()
-    (grave / "original").write_bytes(b"x")
-    long_ago = time.time() - 7200
-    os.utime(old, (long_ago, long_ago))
-    os.utime(grave, (long_ago, long_ago))
+def test_originals_are_listed_in_the_order_of_their_keys_and_renditions_are_not(store: BlobStore) -> None:
+    keys = [store.put(io.BytesIO(b"picture %d" % n)).key for n in range(12)]
+    store.put_rendition(keys[3], "grid.jpg", b"x")
+    store.put_rendition(keys[3], "zoom.jpg", b"x")
 
-    assert store.sweep_incoming(older_than_s=3600) == 2
+    found = list(store.originals(older_than_s=0))
 
-    assert files_under(root) == {key, "incoming/young.part"}
+    assert [one.key for one in found] == sorted(keys)
+    assert [original_key(one.sha256) for one in found] == sorted(keys)
+    assert all(0 <= one.age_s < 300 for one in found)
 
 
-@pytest.mark.parametrize("form", ["{}", "file://{}", "file://localhost{}"])
-def test_an_address_names_a_folder(tmp_path: Path, form: str) -> None:
-    folder = tmp_path / "a folder"
-    store: BlobStore = blob_store_from_url(
-        form.format(str(folder).replace(" ", "%20") if "file" in form else folder)
-    )
-
+def test_an_original_younger_than_asked_is_not_listed(store: BlobStore) -> None:
     store.put(io.BytesIO(DATA))
 
-    assert (folder / original_key(SHA256)).read_bytes() == DATA
+    assert list(store.originals(older_than_s=3600)) == []
 
 
-@pytest.mark.parametrize(
-    ("url", "says"), [("s3://bucket/x", "object storage"), ("ftp://host/x", "file:///path")]
-)
-def test_an_address_of_another_kind_says_what_to_use(url: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        blob_store_from_url(url)
+def test_originals_may_be_deleted_while_they_are_listed(store: BlobStore) -> None:
+    keys = [store.put(io.BytesIO(b"picture %d" % n)).key for n in range(5)]
+
+    for found in store.originals(older_than_s=0):
+        store.delete(found.key)
+
+    assert not any(store.exists(key) for key in keys)
+    assert list(store.originals(older_than_s=0)) == []
+
+
+def test_an_opened_blob_can_be_read_from_any_place(store: BlobStore) -> None:
+    data = os.urandom(3_000_000)
+    with store.open(store.put(io.BytesIO(data)).key) as stream:
+        assert stream.seekable()
+        assert stream.seek(0, io.SEEK_END) == len(data)
+        stream.seek(2_000_000)
+        assert stream.read(10) == data[2_000_000:2_000_010]
+        stream.seek(0)
+        assert stream.read() == data
+
+
+def test_many_threads_may_use_a_store_at_once(store: BlobStore) -> None:
+    def use(number: int) -> bool:
+        data = b"picture %d" % (number % 5) * 1000
+        key = store.put(io.BytesIO(data)).key
+        store.put_rendition(key, "grid.jpg", b"x")
+        return store.exists(key) and store.read(key) == data
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(use, range(30)))
+    assert len(list(store.originals(older_than_s=0))) == 5
+
+
+def test_what_is_not_there_at_first_is_seen_as_soon_as_it_is(shelf: Shelf) -> None:
+    store = shelf.store
+    assert not store.exists(original_key(SHA256))
+
+    key = store.put(io.BytesIO(DATA)).key
+    assert store.exists(key)
+
+    store.delete(key)
+    assert not store.exists(key)
+
+
+def test_an_address_is_given_by_a_store_that_has_some(shelf: Shelf) -> None:
+    key = shelf.store.put(io.BytesIO(DATA)).key
+
+    address = shelf.store.download_address(key, filename="a.jpg", media_type="image/jpeg")
+
+    assert isinstance(shelf.store, FolderBlobStore) == (address is None)
+    assert address is None or urlsplit(address).path.endswith(f"/{key}")

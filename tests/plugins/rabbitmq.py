@@ -37,12 +37,13 @@ class RabbitNode:
 
     Args:
         folder: for its state; made if it is not there.
-        settings: more lines of ``rabbitmq.conf``, such as a TLS listener's.
+        settings: more lines of ``rabbitmq.conf``.
+        tls: listen for TLS, too, on ``tls_port``; ``settings`` then name the certificates.
     """
 
     user = "vitrine"
 
-    def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None, tls: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)  # Erlang refuses a cookie that others might read
         self._folder = folder
@@ -66,6 +67,7 @@ class RabbitNode:
             "vm_memory_high_watermark.absolute": "1GB",
             # Checked more often than by default, so that a test sees an alarm end.
             "collect_statistics_interval": "5000",
+            **({"listeners.ssl.default": f"127.0.0.1:{self.tls_port}"} if tls else {}),
             **(settings or {}),
         }
         (folder / "rabbitmq.conf").write_text("".join(f"{key} = {value}\n" for key, value in lines.items()))

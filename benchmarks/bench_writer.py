@@ -147,7 +147,7 @@ def main() -> None:
     """Print what the writer and bare COPY reach, and that a second delivery changes nothing."""
     with catalogue():
         from dam.jobs.ledger import ledger  # noqa: PLC0415
-        from dam.loops.results import BATCH  # noqa: PLC0415
+        from dam.loops.results import BATCH, collect_seldom  # noqa: PLC0415
 
         leaves, kinds = register_tags()
         with connection.cursor() as cursor:
@@ -155,9 +155,12 @@ def main() -> None:
                 cursor.execute(f"CREATE TABLE bare_{table} (LIKE {table} INCLUDING ALL)")
         assets, jobs = assets_with_open_jobs(RESULTS_PER_ROUND * (ROUNDS + 1))
         deliveries = answers(jobs, leaves, kinds)
+        collect_seldom()
         ours, bare = [], []
         for number in range(ROUNDS + 1):
             chosen = slice(number * RESULTS_PER_ROUND, (number + 1) * RESULTS_PER_ROUND)
+            with connection.cursor() as cursor:
+                cursor.execute("ANALYZE")
             spent = record(deliveries[chosen], BATCH)
             spent_bare = bare_copy(rows_of(assets[chosen], BATCH))
             if number:  # the first one warms both

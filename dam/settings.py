@@ -6,7 +6,8 @@ variable                   meaning (default)
 VITRINE_HOME               where state lives (``var/`` of the checkout)
 DATABASE_URL               PostgreSQL (the embedded server of VITRINE_HOME)
 VITRINE_QUEUE_URL          broker of the tagging queues (DATABASE_URL)
-VITRINE_BLOB_URL           blob store (``VITRINE_HOME/blobs``)
+VITRINE_BLOB_URL           blob store: a folder or ``s3://bucket/prefix`` (``VITRINE_HOME/blobs``)
+VITRINE_S3_*               object storage, read by ``pipeline.s3``: see ``docs/storage.md``
 VITRINE_MODEL_NAME         name of the served model (``tagger``)
 VITRINE_SECRET_KEY         signing key (a generated file in VITRINE_HOME)
 VITRINE_ALLOWED_HOSTS      comma-separated host names (the loopback names)
@@ -15,6 +16,7 @@ VITRINE_HTTPS              1: cookies only over https (0)
 VITRINE_MAX_UPLOAD_BYTES   size limit of one file (200 MB)
 VITRINE_MAX_PIXELS         limit of width × height by header (200 million)
 VITRINE_LOG_FORMAT         ``console`` or ``json`` (console)
+VITRINE_SHUTDOWN_DEADLINE_S  seconds that SIGTERM leaves to finish what was delivered (25)
 =========================  =============================================================
 """
 
@@ -92,6 +94,7 @@ QUEUE_URL = os.environ.get("VITRINE_QUEUE_URL") or DATABASE_URL
 BLOB_URL = os.environ.get("VITRINE_BLOB_URL") or str(VITRINE_HOME / "blobs")
 MODEL_NAME = os.environ.get("VITRINE_MODEL_NAME") or "tagger"
 MAX_UPLOAD_BYTES = int(os.environ.get("VITRINE_MAX_UPLOAD_BYTES") or 200_000_000)
+SHUTDOWN_DEADLINE_S = float(os.environ.get("VITRINE_SHUTDOWN_DEADLINE_S") or 25)
 MAX_PIXELS = int(os.environ.get("VITRINE_MAX_PIXELS") or 200_000_000)
 
 INSTALLED_APPS = [

@@ -1,5 +1,7 @@
 """Bytes by content hash in a folder: the blob store of a single machine or of a shared file system.
 
+Here, too, what all stores agree on (their keys) and the choice between them.
+
 ::
 
     ab/cd/abcd…/original     the bytes, whose sha256 is the folder's name
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from pipeline.ports import BlobMissingError, BlobStore, DependencyDownError, StoredBlob
+from pipeline.ports import BlobMissingError, BlobStore, DependencyDownError, StoredBlob, StoredOriginal
 
 ORIGINAL = "original"
 INCOMING = "incoming"
@@ -44,11 +46,40 @@ def original_key(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256[2:4]}/{sha256}/{ORIGINAL}"
 
 
-def blob_store_from_url(url: str) -> BlobStore:
-    """The store that a setting names: ``file:///path`` or a plain path.
+def original_sha256(key: str) -> str | None:
+    """The hash in the key of an original; None for any other key."""
+    found = _KEY.fullmatch(key)
+    return found[3] if found is not None and found[4] == ORIGINAL else None
+
+
+def checked_key(key: str) -> str:
+    """The key, if it is one.
 
     Raises:
-        ValueError: a kind of store that is not known.
+        InvalidKeyError: it is none.
+    """
+    if not _KEY.fullmatch(key):
+        raise InvalidKeyError(f"not a key of this store: {key[:120]!r}")
+    return key
+
+
+def rendition_key(original_key: str, name: str) -> str:
+    """The key of a rendition of that name beside an original.
+
+    Raises:
+        ValueError: not a name for a rendition.
+        InvalidKeyError: not the key of an original.
+    """
+    if not _RENDITION_NAME.fullmatch(name) or name == ORIGINAL:
+        raise ValueError(f"not a name for a rendition: {name!r}")
+    return f"{checked_key(original_key).rpartition('/')[0]}/{name}"
+
+
+def blob_store_from_url(url: str) -> BlobStore:
+    """The store that a setting names: ``file:///path``, a plain path or ``s3://bucket/prefix``.
+
+    Raises:
+        ValueError: a kind of store that is not known, or settings of it that contradict each other.
     """
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.netloc in {"", "localhost"}:
@@ -56,8 +87,11 @@ def blob_store_from_url(url: str) -> BlobStore:
     if not parts.scheme:
         return FolderBlobStore(Path(url))
     if parts.scheme == "s3":
-        raise ValueError("s3:// addresses come with the support of object storage; use file:///path for now")
-    raise ValueError(f"not the address of a blob store: {url!r}; use file:///path")
+        # Here, because it takes 35 MB that the users of a folder do not need.
+        from pipeline.s3_blobs import S3BlobStore  # noqa: PLC0415
+
+        return S3BlobStore.from_url(url)
+    raise ValueError(f"not the address of a blob store: {url!r}; use file:///path or s3://bucket/prefix")
 
 
 class FolderBlobStore:
@@ -90,11 +124,9 @@ class FolderBlobStore:
             ValueError: not a name for a rendition.
             DependencyDownError: the store does not answer.
         """
-        if not _RENDITION_NAME.fullmatch(name) or name == ORIGINAL:
-            raise ValueError(f"not a name for a rendition: {name!r}")
+        key = rendition_key(original_key, name)
         if not self.exists(original_key):
             raise BlobMissingError(original_key)
-        key = f"{original_key.rpartition('/')[0]}/{name}"
         with self._temporary() as (temporary, file):
             with _telling_outages():
                 file.write(data)
@@ -124,6 +156,29 @@ class FolderBlobStore:
             except FileNotFoundError as error:
                 self._check_mounted()
                 raise BlobMissingError(key) from error
+
+    def originals(self, *, older_than_s: float) -> Iterator[StoredOriginal]:
+        """See :meth:`pipeline.ports.BlobStore.originals`. One folder of names is in memory at a time."""
+        self._check_mounted()
+        for first in _folders_in(self._root):
+            for second in _folders_in(first):
+                for folder in _folders_in(second):
+                    key = folder.relative_to(self._root).joinpath(ORIGINAL).as_posix()
+                    sha256 = original_sha256(key)
+                    age_s = _age_s(folder / ORIGINAL)
+                    if sha256 is not None and age_s is not None and age_s >= older_than_s:
+                        yield StoredOriginal(sha256=sha256, key=key, age_s=age_s)
+
+    def download_address(
+        self,
+        key: str,  # noqa: ARG002  # this store has no addresses
+        *,
+        filename: str,  # noqa: ARG002
+        media_type: str,  # noqa: ARG002
+        expires_s: int = 300,  # noqa: ARG002
+    ) -> str | None:
+        """None: the catalogue sends the bytes of a folder itself."""
+        return None
 
     def delete(self, key: str) -> None:
         """See :meth:`pipeline.ports.BlobStore.delete`."""
@@ -189,14 +244,30 @@ class FolderBlobStore:
                     break
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise InvalidKeyError(f"not a key of this store: {key[:120]!r}")
-        return self._root / key
+        return self._root / checked_key(key)
 
     def _check_mounted(self) -> None:
         """An unmounted disk must not turn every picture of the library into a missing one."""
         if not self._incoming.is_dir():
             raise BlobStoreDownError(f"there is no blob store in {self._root}")
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """Sorted by name, which is the order of the keys below; empty if it is gone."""
+    with _telling_outages():
+        try:
+            return sorted(path for path in folder.iterdir() if path.is_dir())
+        except FileNotFoundError:
+            return []
+
+
+def _age_s(path: Path) -> float | None:
+    """Seconds since the file was written; None if it is gone."""
+    with _telling_outages():
+        try:
+            return max(0.0, time.time() - path.stat().st_mtime)
+        except FileNotFoundError:
+            return None
 
 
 @contextlib.contextmanager

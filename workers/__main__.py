@@ -19,7 +19,8 @@ from pipeline.transports import transport_from_url
 from workers.batch import PictureStalledError, Ports
 from workers.health import Health, HealthServer
 from workers.logs import configure_logs
-from workers.patience import Shutdown
+from workers.memory import return_large_buffers_at_once
+from workers.patience import Shutdown, end_by_force_when_overdue
 from workers.settings import WorkerSettings
 from workers.tagger import Tagger
 
@@ -30,18 +31,20 @@ _SILENCE_MARGIN_S = 60.0
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; the exit status is 0 after a clean stop."""
+    """Run until SIGTERM or SIGINT; the exit status is 0 if all that was delivered is finished then."""
     try:
         settings = WorkerSettings()
     except ValidationError as error:
         print(f"The worker's settings (VITRINE_…) are wrong:\n{error}", file=sys.stderr)  # noqa: T201
         return os.EX_USAGE
     configure_logs(settings.log_format)
+    return_large_buffers_at_once()
     # Pictures are decoded side by side by our own threads; more of them inside OpenCV only contend.
     cv2.setNumThreads(1)
     shutdown = Shutdown(settings.shutdown_deadline_s)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: shutdown.ask())
+    end_by_force_when_overdue(shutdown)
     health = Health(
         max_silence_s=settings.picture_deadline_s + settings.predict_deadline_s + _SILENCE_MARGIN_S,
         heartbeat_file=Path(settings.heartbeat_file) if settings.heartbeat_file else None,
@@ -56,17 +59,18 @@ def main() -> int:
                     settings.model_servers,
                     model_name=settings.model_name,
                     timeout_s=settings.predict_deadline_s,
+                    ca_file=settings.model_ca_file,
                 )
             )
             ports = Ports(transport, blob_store_from_url(settings.blob_url), predictor)
-            Tagger(settings, ports, shutdown, health).run()
+            finished = Tagger(settings, ports, shutdown, health).run()
         except DependencyDownError as error:
             _log.critical("cannot start", error=str(error))
             return os.EX_UNAVAILABLE
         except PictureStalledError as stalled:
             _log.critical("ending the process by force", reason=str(stalled))
             os._exit(os.EX_SOFTWARE)
-    return os.EX_OK
+    return os.EX_OK if finished else os.EX_TEMPFAIL
 
 
 if __name__ == "__main__":

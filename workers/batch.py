@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import structlog
 from pydantic import ValidationError
 
-from pipeline.messages import Outcome, TagRequest, TagResult
+from pipeline.messages import TagRequest
 from pipeline.ports import (
     BlobStore,
     Consumer,
@@ -26,13 +25,16 @@ from pipeline.ports import (
     Predictor,
     PreprocessSpec,
     Publisher,
+    QueueFullError,
     Transport,
 )
 from pipeline.preprocess import UnsupportedSpecError, check_supported
 from pipeline.topology import RESULTS
+from workers.memory import WorkingMemory
 from workers.patience import Patience
 from workers.picture_work import PictureWork, ScoreFilter
 from workers.settings import WorkerSettings
+from workers.stage_times import Clock, ProcessCpu
 
 # So many versions may follow one another while one batch is answered, before something must be wrong.
 _MOST_VERSIONS = 3
@@ -78,11 +80,13 @@ class BatchHandler:
         self._patience = patience
         self._specs: dict[str, ModelSpec] = {}
         self._scores = ScoreFilter(settings.score_floor, settings.max_scores)
+        self._process_cpu = ProcessCpu()
+        self._memory = WorkingMemory(settings.decode_memory_mb * 2**20)
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
 
     def close(self) -> None:
-        """End the decode threads, once they are idle."""
-        self._pool.shutdown()
+        """Begin nothing more; what a decode thread has begun it ends by itself."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Answer every request, then acknowledge it; a message that is no request is dead-lettered.
@@ -103,7 +107,7 @@ class BatchHandler:
             self._tag(label, works)
 
     def _tag(self, label: str, works: Sequence[PictureWork]) -> None:
-        clock = _Clock()
+        clock = Clock(self._process_cpu)
         try:
             with clock.stage("answer"):
                 self._patience.persist(
@@ -123,12 +127,24 @@ class BatchHandler:
             for result in results
         ]
         with clock.stage("publish"):
-            self._patience.persist("publish", lambda: self._publisher.publish(messages))
+            self._patience.persist("publish", lambda: self._publish(messages))
         with clock.stage("ack"):
             self._patience.persist("ack", lambda: self._consumer.ack([work.delivery for work in works]))
-        _log_batch(works[0].delivery.queue, label, results, clock)
+        clock.log(label, works)
 
-    def _answer(self, label: str, works: Sequence[PictureWork], clock: _Clock) -> None:
+    def _publish(self, messages: list[Message]) -> None:
+        """Publish, and leave in ``messages`` what a full queue refused: called again, it does what is left.
+
+        Raises:
+            TransportDownError: with QueueFullError among it.
+        """
+        try:
+            self._publisher.publish(messages)
+        except QueueFullError as full:
+            messages[:] = [message for index, message in enumerate(messages) if index in full.refused]
+            raise
+
+    def _answer(self, label: str, works: Sequence[PictureWork], clock: Clock) -> None:
         """Bring every work to its result; called again after an outage, it does only what is left.
 
         Raises:
@@ -168,7 +184,7 @@ class BatchHandler:
         limits = self._settings.limits
         outages: list[DependencyDownError] = []
         for future in self._as_completed(
-            self._pool.submit(work.advance, self._blobs, spec, limits) for work in works
+            self._pool.submit(work.advance, self._blobs, spec, limits, self._memory) for work in works
         ):
             try:
                 future.result()
@@ -186,7 +202,7 @@ class BatchHandler:
                 progress = now
             elif now - progress > self._settings.picture_deadline_s:
                 raise PictureStalledError(f"no picture was finished for {now - progress:.0f} s")
-            self._patience.beat()
+            self._patience.beat("prepare")
             yield from done
 
     def _label_patience(self, label: str) -> Callable[[Exception], None]:
@@ -233,41 +249,3 @@ def _first_complaint(error: ValidationError) -> str:
     complaint = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(part) for part in complaint["loc"])
     return f"{place}: {complaint['msg']}" if place else complaint["msg"]
-
-
-class _Clock:
-    """Wall time by stage, in milliseconds; a stage that is repeated adds up."""
-
-    def __init__(self) -> None:
-        self.began = time.perf_counter()
-        self.stage_ms: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = (time.perf_counter() - began) * 1000
-            self.stage_ms[name] = self.stage_ms.get(name, 0.0) + spent
-
-
-def _log_batch(queue: str, label: str, results: Sequence[TagResult], clock: _Clock) -> None:
-    model = next((result.model for result in results if result.model is not None), None)
-    stages = {f"{name}_ms": round(spent, 1) for name, spent in clock.stage_ms.items()}
-    for name in ("fetch", "decode", "encode", "store"):
-        # Summed over the pictures, which several threads share: may exceed the wall time of prepare.
-        stages[f"{name}_sum_ms"] = round(sum(result.stage_ms.get(name, 0.0) for result in results), 1)
-    failed = [result for result in results if result.outcome is Outcome.FAILED]
-    _log.info(
-        "batch",
-        queue=queue,
-        label=label,
-        model_version=model.version if model else None,
-        pictures=len(results),
-        failed=len(failed),
-        reasons=sorted({str(result.reason) for result in failed}),
-        queued_max_ms=max(result.stage_ms.get("queued", 0.0) for result in results),
-        **stages,
-        total_ms=round((time.perf_counter() - clock.began) * 1000, 1),
-    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,6 +18,7 @@ T = TypeVar("T")
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 15.0
 _LOOK_EVERY_S = 0.25
+_FORCE_MARGIN_S = 2.0
 _log = structlog.get_logger()
 
 
@@ -48,6 +51,23 @@ class Shutdown:
         return time.monotonic() >= self._until
 
 
+def end_by_force_when_overdue(shutdown: Shutdown) -> None:
+    """End the process a moment after its time for finishing is over, whatever it waits for then.
+
+    A call that hangs, of the blob store or a model server, may last longer than our supervisor waits
+    before it kills; so that it is told, and by whom, we end ourselves first.
+    """
+
+    def watch() -> None:
+        while not shutdown.overdue:
+            time.sleep(_LOOK_EVERY_S)
+        time.sleep(_FORCE_MARGIN_S)
+        _log.critical("ending the process by force", reason="the time for finishing is over")
+        os._exit(os.EX_TEMPFAIL)
+
+    threading.Thread(target=watch, name="deadline", daemon=True).start()
+
+
 class Patience:
     """Tries again until a dependency answers; leases and heartbeats are kept alive by others meanwhile.
 
@@ -59,9 +79,15 @@ class Patience:
         self._shutdown = shutdown
         self._health = health
 
-    def beat(self) -> None:
-        """Tell that there is progress."""
+    def beat(self, stage: str) -> None:
+        """Tell that there is progress in something that takes long.
+
+        Raises:
+            GaveUpError: we are asked to stop and the time is over.
+        """
         self._health.beat()
+        if self._shutdown.overdue:
+            raise GaveUpError(stage)
 
     def persist(
         self, stage: str, attempt: Callable[[], T], *, on_failure: Callable[[Exception], None] | None = None

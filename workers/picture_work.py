@@ -23,6 +23,7 @@ from pipeline.messages import (
 )
 from pipeline.ports import BlobMissingError, BlobStore, Delivery, Predictions, PreprocessSpec
 from pipeline.preprocess import BadPictureError, Limits, Renditions, prepare, renditions
+from workers.memory import WorkingMemory
 from workers.renditions import store_renditions
 
 
@@ -54,6 +55,9 @@ class PictureWork:
         """For the network, prepared as :attr:`prepared_for` says."""
         self.prepared_for: PreprocessSpec | None = None
         self.stage_ms: dict[str, float] = {}
+        """Wall time; waiting for memory and for the other threads is in it."""
+        self.cpu_ms: dict[str, float] = {}
+        """CPU time of the thread that did it."""
         self.result: TagResult | None = None
         self._facts: PictureFacts | None = None
         self._made: Renditions | None = None
@@ -62,7 +66,7 @@ class PictureWork:
         waited = datetime.now(UTC) - _aware(request.requested_at)
         self.stage_ms["queued"] = round(max(0.0, waited.total_seconds() * 1000), 1)
 
-    def advance(self, blobs: BlobStore, spec: PreprocessSpec, limits: Limits) -> None:
+    def advance(self, blobs: BlobStore, spec: PreprocessSpec, limits: Limits, memory: WorkingMemory) -> None:
         """Fetch, decode and store renditions, as far as that is not done: then pixels or a failure stand.
 
         Raises:
@@ -72,7 +76,7 @@ class PictureWork:
             return
         try:
             if self.prepared_for != spec:
-                self._prepare(blobs, spec, limits)
+                self._prepare(blobs, spec, limits, memory)
             if self._made is not None:
                 with self._timed("store"):
                     self._stored = store_renditions(blobs, self.request.blob_key, self._made)
@@ -100,11 +104,10 @@ class PictureWork:
         )
         self.pixels = None
 
-    def _prepare(self, blobs: BlobStore, spec: PreprocessSpec, limits: Limits) -> None:
-        with self._timed("fetch"):
-            data = blobs.read(self.request.blob_key)
-        with self._timed("decode"):
-            picture = prepare(data, spec, limits=limits)
+    def _prepare(self, blobs: BlobStore, spec: PreprocessSpec, limits: Limits, memory: WorkingMemory) -> None:
+        with memory.file(lambda: self._fetch(blobs)) as data, self._timed("decode"):
+            picture = prepare(data, spec, limits=limits, memory=memory.decoding)
+        del data  # encoding needs it no more
         self.pixels, self.prepared_for = picture.pixels, spec
         if not self._wanted:
             self._facts = self._facts or PictureFacts(width=picture.width, height=picture.height)
@@ -116,6 +119,10 @@ class PictureWork:
         self._facts = PictureFacts(
             width=picture.width, height=picture.height, placeholder=self._made.placeholder
         )
+
+    def _fetch(self, blobs: BlobStore) -> bytes:
+        with self._timed("fetch"):
+            return blobs.read(self.request.blob_key)
 
     def _fail(self, reason: FailureReason, detail: str) -> None:
         self.pixels = self._made = None
@@ -132,12 +139,13 @@ class PictureWork:
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.thread_time()
         try:
             yield
         finally:
             spent = (time.perf_counter() - began) * 1000
             self.stage_ms[stage] = round(self.stage_ms.get(stage, 0.0) + spent, 1)
+            self.cpu_ms[stage] = self.cpu_ms.get(stage, 0.0) + (time.thread_time() - cpu_began) * 1000
 
 
 def _aware(moment: datetime) -> datetime:

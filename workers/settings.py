@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, FilePath, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.preprocess import DEFAULT_LIMITS, Limits
@@ -26,10 +26,13 @@ class WorkerSettings(BaseSettings):
     queue_url: str
     """The broker, such as ``postgresql://…``."""
     blob_url: str
-    """The blob store, such as ``file:///var/lib/vitrine/blobs``."""
+    """The blob store, such as ``file:///var/lib/vitrine/blobs`` or ``s3://bucket/prefix``, which
+    ``VITRINE_S3_*`` completes (``docs/storage.md``)."""
     model_servers: str
     """``host:port`` of the model servers, separated by commas."""
     model_name: str = "tagger"
+    model_ca_file: Annotated[FilePath | None, BeforeValidator(lambda value: value or None)] = None
+    """PEM certificates to trust; with it the connections to the model servers are encrypted."""
 
     queues: Annotated[tuple[str, ...], NoDecode] = REQUEST_QUEUES
     """What to drain, in this order of priority, separated by commas."""
@@ -37,6 +40,9 @@ class WorkerSettings(BaseSettings):
     linger_ms: Annotated[int, Field(ge=0, le=10_000)] = 200
     """How long a bulk batch waits to become full. A batch that a person waits for never does."""
     decode_threads: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=_decode_threads)
+
+    decode_memory_mb: Annotated[int, Field(ge=1)] = 96
+    """What decoding may need at the same time beside the files; a picture that needs more goes alone."""
 
     score_floor: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Scores below it are not sent."""
@@ -52,7 +58,7 @@ class WorkerSettings(BaseSettings):
     unknown_label_patience_s: Annotated[float, Field(ge=0)] = 60.0
     """How long to wait for a label that no version has, before its requests are dead-lettered."""
     shutdown_deadline_s: Annotated[float, Field(ge=0)] = 25.0
-    """How long SIGTERM leaves to finish what was delivered; Kubernetes kills after 30."""
+    """How long SIGTERM leaves to finish what was delivered; Kubernetes kills after 30, so end before."""
 
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Where ``/healthz`` and ``/readyz`` answer; 0: nowhere."""

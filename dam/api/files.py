@@ -1,11 +1,16 @@
-"""The bytes of pictures: originals to keep, renditions to show."""
+"""The bytes of pictures: originals to keep, renditions to show.
+
+An object store hands out downloads itself, at an address that is signed for a few minutes. What pages show
+comes from here all the same: their policy lets pictures come from nowhere else, and an address that changes
+would defeat the browser's cache.
+"""
 
 from __future__ import annotations
 
 from pathlib import PurePosixPath
 from typing import Any
 
-from django.http import FileResponse
+from django.http import FileResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
 from drf_spectacular.types import OpenApiTypes
@@ -21,11 +26,13 @@ from dam.assets.addresses import RENDITIONS, rendition_stamp
 from dam.assets.models import AssetVersion
 from dam.assets.storage import blob_store
 from dam.search.selectors import asset_get
+from pipeline.ports import BlobMissingError
 from pipeline.preprocess import PictureFormat
 
 _SAFE_TYPES = {picture_format.media_type for picture_format in PictureFormat}
 _FOR_EVER = "private, max-age=31536000, immutable"
 _ASK_AGAIN = "private, no-cache"
+_NEVER_KEPT = "private, no-store"
 
 
 class _AnyAccept(BaseContentNegotiation):
@@ -54,12 +61,22 @@ class Original(APIView):
         operation_id="assets_file",
         summary="Download the original",
         parameters=[OpenApiParameter("inline", bool, description="To be looked at, not saved.")],
-        responses=_RESPONSES,
+        responses={
+            **_RESPONSES,
+            302: OpenApiResponse(description="Fetch it there, within minutes and without credentials."),
+        },
     )
     def get(self, request: Request, asset_id: int) -> HttpResponseBase:
-        """Under the name that it was uploaded with; as an attachment unless ``inline`` is asked for."""
+        """Under the name that it was uploaded with; as an attachment unless ``inline`` is asked for.
+
+        Where originals lie in an object store, an attachment is answered with an address there.
+        """
         version = _version(request, asset_id)
         blob = version.blob
+        attachment = request.query_params.get("inline", "") not in {"1", "true"}
+        # An address is signed for fetching, so a question for the headers alone is answered here.
+        if attachment and request.method == "GET" and (elsewhere := _elsewhere(version)):
+            return elsewhere
         return _file(
             request,
             key=blob.key,
@@ -67,7 +84,7 @@ class Original(APIView):
             name=version.filename,
             etag=f'"{blob.sha256}"',
             cache=_ASK_AGAIN,
-            attachment=request.query_params.get("inline", "") not in {"1", "true"},
+            attachment=attachment,
         )
 
 
@@ -110,6 +127,20 @@ def _version(request: Request, asset_id: int) -> AssetVersion:
     return version
 
 
+def _elsewhere(version: AssetVersion) -> HttpResponseBase | None:
+    """To where the store hands out the original, for a caller who may have it; None if it does not."""
+    blob, store = version.blob, blob_store()
+    address = store.download_address(
+        blob.key, filename=version.filename, media_type=_safe_type(blob.media_type)
+    )
+    if address is None:
+        return None
+    # Otherwise people would read the store's own words about a lost file or an outage.
+    if not store.exists(blob.key):
+        raise BlobMissingError(blob.key)
+    return _guarded(HttpResponseRedirect(address), cache=_NEVER_KEPT)
+
+
 def _file(  # noqa: PLR0913  # one for each header
     request: Request, *, key: str, media_type: str, name: str, etag: str, cache: str, attachment: bool
 ) -> HttpResponseBase:
@@ -120,10 +151,18 @@ def _file(  # noqa: PLR0913  # one for each header
             blob_store().open(key),
             as_attachment=attachment,
             filename=name,
-            # Nothing that a browser would run, whatever the catalogue believes of it.
-            content_type=media_type if media_type in _SAFE_TYPES else "application/octet-stream",
+            content_type=_safe_type(media_type),
         )
     response.headers["ETag"] = etag
+    return _guarded(response, cache=cache)
+
+
+def _safe_type(media_type: str) -> str:
+    """Nothing that a browser would run, whatever the catalogue believes of it."""
+    return media_type if media_type in _SAFE_TYPES else "application/octet-stream"
+
+
+def _guarded(response: HttpResponseBase, *, cache: str) -> HttpResponseBase:
     response.headers["Cache-Control"] = cache
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"

@@ -1,32 +1,57 @@
-"""Pictures and collections in the Django admin."""
+"""Pictures, what the queue gave up of them, and collections in the Django admin."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from typing import Any, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.postgres.search import SearchQuery
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.db.models import Model, QuerySet
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
+from django.shortcuts import get_object_or_404
 from django.template.defaultfilters import filesizeformat
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import ngettext
 from treebeard.admin import TreeAdmin
 from treebeard.forms import MoveNodeForm, movenodeform_factory
 
 from dam.assets.addresses import file_url, rendition_url
 from dam.assets.models import Asset, Collection
 from dam.assets.naming import normalise
+from dam.assets.replays import asset_replay, dead_letters_replay
 from dam.assets.services import asset_request_tags
+from dam.jobs.dead_letters import body_for_people
+from dam.jobs.models import DeadLetter
+from dam.jobs.services import dead_letter_drop
 from dam.staff_admin import ByStaff, ReadOnlyAdmin
 
 admin.site.site_header = admin.site.site_title = "Vitrine"
 
 # More at once would keep the request longer than a web server waits.
 _MOST_AT_ONCE = 5_000
+
+
+_Row = TypeVar("_Row", bound=Model)
+
+
+def _chosen(request: HttpRequest, queryset: QuerySet[_Row]) -> list[_Row]:
+    """What an action was chosen for, oldest first; nothing, and a message, if that is too much."""
+    rows = list(queryset.select_related(None).order_by("pk").only("pk")[: _MOST_AT_ONCE + 1])
+    if len(rows) > _MOST_AT_ONCE:
+        messages.error(request, f"Choose at most {_MOST_AT_ONCE:,} at once.")
+        return []
+    return rows
 
 
 @admin.register(Asset)
@@ -41,7 +66,7 @@ class AssetAdmin(ReadOnlyAdmin):
     search_fields = ("filename",)
     search_help_text = "Beginnings of words in name, title and description."
     ordering = ("-id",)
-    actions = ("tag_again",)
+    actions = ("tag_again", "replay_failed")
     fields = (
         "thumbnail",
         "filename",
@@ -50,6 +75,7 @@ class AssetAdmin(ReadOnlyAdmin):
         "state",
         "reason",
         "detail",
+        "replay",
         "collection",
         "dimensions",
         "file_size",
@@ -82,13 +108,50 @@ class AssetAdmin(ReadOnlyAdmin):
     @admin.action(description="Tag again", permissions=["tag_again"])
     def tag_again(self, request: HttpRequest, queryset: QuerySet[Asset]) -> None:
         """Issue a job of the next generation for each; what people decided stays."""
-        ids = list(queryset.values_list("pk", flat=True)[: _MOST_AT_ONCE + 1])
-        if len(ids) > _MOST_AT_ONCE:
-            self.message_user(request, f"Choose at most {_MOST_AT_ONCE:,} at once.", messages.ERROR)
-            return
-        for asset in Asset.objects.filter(pk__in=ids).only("pk").iterator():
+        chosen = _chosen(request, queryset)
+        for asset in chosen:
             asset_request_tags(asset=asset, bulk=True)
-        self.message_user(request, f"{len(ids)} pictures will be tagged again.", messages.SUCCESS)
+        if chosen:
+            self.message_user(request, f"{_pictures(len(chosen))} will be tagged again.", messages.SUCCESS)
+
+    @admin.action(description="Replay those that failed", permissions=["tag_again"])
+    def replay_failed(self, request: HttpRequest, queryset: QuerySet[Asset]) -> None:
+        """Issue a job for each that failed, and say how many were not."""
+        chosen = _chosen(request, queryset)
+        replayed = sum(asset_replay(asset=asset, bulk=True) is not None for asset in chosen)
+        if replayed:
+            self.message_user(request, f"{_pictures(replayed)} will be tagged again.", messages.SUCCESS)
+        if others := len(chosen) - replayed:
+            self.message_user(
+                request, f"{_pictures(others)} not replayed: only what failed is.", messages.INFO
+            )
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the address of the button on a picture's page."""
+        replay = self.admin_site.admin_view(self.replay_view)
+        mine = [path("<int:asset_id>/replay/", replay, name="assets_asset_replay")]
+        return [*mine, *super().get_urls()]
+
+    def replay_view(self, request: HttpRequest, asset_id: int) -> HttpResponse:
+        """Replay one picture, whose page is shown again."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_tag_again_permission(request):
+            raise PermissionDenied
+        asset = get_object_or_404(Asset, pk=asset_id)
+        if asset_replay(asset=asset) is None:
+            self.message_user(request, "It has not failed, or is being tagged again.", messages.INFO)
+        else:
+            self.message_user(request, f"“{asset}” will be tagged again.", messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:assets_asset_change", args=[asset_id]))
+
+    @admin.display(description="")
+    def replay(self, asset: Asset) -> SafeString | str:
+        """A button, if it failed. The page is a form already, so it only needs an address of its own."""
+        if asset.state != Asset.State.FAILED:
+            return "–"
+        address = reverse("admin:assets_asset_replay", args=[asset.pk])
+        return format_html('<button type="submit" class="button" formaction="{}">Tag again</button>', address)
 
     @admin.display(description="")
     def thumbnail(self, asset: Asset) -> SafeString | str:
@@ -125,6 +188,99 @@ class AssetAdmin(ReadOnlyAdmin):
             address = reverse(f"admin:{name}_changelist", query={"asset__id__exact": asset.pk})
             links.append((address, f"{name.partition('_')[2].replace('taggingjob', 'job')}s"))
         return format_html_join(" · ", '<a href="{}">{}</a>', links)
+
+
+def _pictures(count: int) -> str:
+    return f"{count:,} {ngettext('picture', 'pictures', count)}"
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ReadOnlyAdmin):
+    """Messages that the queue gave up: to read, to replay, to drop. Here, for a replay needs the picture."""
+
+    list_display = ("id", "first_seen", "queue", "asset_link", "deliveries", "state", "reason")
+    list_filter = ("state", "queue", "first_seen")
+    list_select_related = ("job",)
+    list_per_page = 50
+    search_fields = ("reason", "=job__asset__id", "=message_id")
+    search_help_text = "Part of a reason, id of an asset, or id of a message."
+    ordering = ("-id",)
+    actions = ("replay", "drop")
+    fields = (
+        "state",
+        "queue",
+        "reason",
+        "deliveries",
+        "first_seen",
+        "asset_link",
+        "generation",
+        "job",
+        "replayed_job",
+        "settled_at",
+        "message_id",
+        "message",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
+        """Without the bodies, which only a letter's own page shows."""
+        queryset: QuerySet[DeadLetter] = super().get_queryset(request)
+        return queryset.defer("body")
+
+    def has_settle_permission(self, request: HttpRequest) -> bool:
+        """All staff may ask for tags again."""
+        return self.has_view_permission(request)
+
+    @admin.action(description="Replay: ask for the tags again", permissions=["settle"])
+    def replay(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
+        """Replay each, and say which could not be."""
+        done = dead_letters_replay(letters=_chosen(request, queryset))
+        if done.replayed:
+            said = f"{_letters(done.replayed)} replayed, {_jobs(done.issued)} issued."
+            self.message_user(request, said, messages.SUCCESS)
+        for why, count in Counter(done.refused.values()).items():
+            self.message_user(request, f"{_letters(count)} not replayed: {why}.", messages.WARNING)
+
+    @admin.action(description="Drop: settle without a replay", permissions=["settle"])
+    def drop(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
+        """Drop each that was not replayed."""
+        dropped = replayed = 0
+        for letter in _chosen(request, queryset):
+            try:
+                dropped += dead_letter_drop(letter=letter)
+            except ValueError:
+                replayed += 1
+        if dropped:
+            self.message_user(request, f"{_letters(dropped)} dropped.", messages.SUCCESS)
+        if replayed:
+            self.message_user(
+                request, f"{_letters(replayed)} not dropped: replayed before.", messages.WARNING
+            )
+
+    @admin.display(description="asset")
+    def asset_link(self, letter: DeadLetter) -> SafeString | str:
+        """The picture, if there is one."""
+        if letter.job is None or letter.job.asset_id is None:
+            return "–"
+        address = reverse("admin:assets_asset_change", args=[letter.job.asset_id])
+        return format_html('<a href="{}">{}</a>', address, letter.job.asset_id)
+
+    @admin.display(description="deliveries", ordering="delivery_count")
+    def deliveries(self, letter: DeadLetter) -> int:
+        """Shorter than the column's name."""
+        return letter.delivery_count
+
+    @admin.display(description="message")
+    def message(self, letter: DeadLetter) -> SafeString:
+        """As JSON, or as text in which whatever does not print is escaped."""
+        return format_html("<pre style='white-space:pre-wrap'>{}</pre>", body_for_people(letter))
+
+
+def _letters(count: int) -> str:
+    return f"{count:,} {ngettext('dead letter', 'dead letters', count)}"
+
+
+def _jobs(count: int) -> str:
+    return f"{count:,} {ngettext('job', 'jobs', count)}"
 
 
 class CollectionForm(MoveNodeForm):  # type: ignore[misc]  # treebeard has no types

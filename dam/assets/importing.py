@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection as AnyCollection
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.contrib.auth.models import User
 
-from dam.assets.models import Asset
+from dam.assets.models import Asset, Collection
 from dam.assets.services import asset_create
 from pipeline.preprocess import RefusedPictureError
 
@@ -121,15 +122,27 @@ def import_file(path: Path, *, user: User) -> ImportedFile:
     """
     try:
         with path.open("rb") as stream:
-            upload = asset_create(stream=stream, filename=path.name, user=user, bulk=True)
-    except RefusedPictureError as error:
-        return ImportedFile(path, reason=error.reason.value, detail=error.message)
+            return import_stream(path, stream, user=user)
     except OSError as error:
         return ImportedFile(path, reason="unreadable", detail=error.strerror or str(error))
+
+
+def import_stream(
+    path: Path, stream: BinaryIO, *, user: User, collection: Collection | None = None
+) -> ImportedFile:
+    """Catalogue what a seekable stream holds under the name of ``path``; raises what the stream does.
+
+    Raises:
+        DependencyDownError, OperationalError: not the file's fault; it was not looked at.
+    """
+    try:
+        upload = asset_create(stream=stream, filename=path.name, user=user, collection=collection, bulk=True)
+    except RefusedPictureError as error:
+        return ImportedFile(path, reason=error.reason.value, detail=error.message)
     return ImportedFile(path, asset=upload.asset.pk, new=upload.created, state=upload.asset.state)
 
 
-def pending_among(asset_ids: Collection[int]) -> set[int]:
+def pending_among(asset_ids: AnyCollection[int]) -> set[int]:
     """Which of these assets still wait for their tags. Reads pending assets only, however many are given."""
     if not asset_ids:
         return set()

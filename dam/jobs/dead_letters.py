@@ -17,7 +17,7 @@ _LONGEST_SHOWN = 200
 
 def dead_letters(*, state: str = "", reason: str = "") -> QuerySet[DeadLetter]:
     """Letters in the order in which they were seen; of that state and reason, if given."""
-    letters = DeadLetter.objects.select_related("job", "replayed_job").order_by("pk")
+    letters = DeadLetter.objects.order_by("pk")
     if state:
         letters = letters.filter(state=state)
     if reason:

@@ -1,7 +1,8 @@
 """The ledger: what became of every upload and of every job, in plain SQL.
 
 Every asset is tagged, pending or failed with a reason; every job of an asset is queued, published,
-done or failed; a pending asset has an open job, and only a pending asset waits for one.
+done or failed; a pending asset has an open job, a tagged one an answer, a failed one a failed job.
+Tries are no part of the sums: they belong to no asset and are swept after an hour.
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ SELECT json_build_object(
     'unproven', (SELECT count(*) FROM assets_asset a
         WHERE a.state = 'tagged' AND NOT EXISTS (
             SELECT FROM tagging_prediction p
-            WHERE p.asset_version_id = a.current_version_id AND p.purpose IN ('live', 'campaign'))))
+            WHERE p.asset_version_id = a.current_version_id AND p.purpose IN ('live', 'campaign'))),
+    'unexplained', (SELECT count(*) FROM assets_asset a
+        WHERE a.state = 'failed' AND NOT EXISTS (
+            SELECT FROM jobs_taggingjob j WHERE j.asset_id = a.id AND j.state = 'failed')),
+    'oldest_open_s', (SELECT extract(epoch FROM now() - min(created_at)) FROM jobs_taggingjob
+        WHERE state IN ('queued', 'published') AND purpose <> 'try'),
+    'dead_letters', (SELECT count(*) FROM jobs_deadletter WHERE state = 'kept'))
 """
 
 
@@ -48,11 +55,22 @@ class Ledger:
     """Pending assets without an open job: must be 0."""
     unproven: int
     """Tagged assets without a prediction: must be 0."""
+    unexplained: int
+    """Failed assets without a failed job: must be 0."""
+    oldest_open_s: float | None
+    """Seconds since the oldest job was issued that has no answer; None if all have one."""
+    dead_letters: int
+    """Messages that the queue gave up and nobody has replayed or dropped."""
     agrees: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        sums_agree = self.assets == self.tagged + self.pending + self.failed
-        object.__setattr__(self, "agrees", sums_agree and not self.forgotten and not self.unproven)
+        sums_agree = (
+            self.assets == self.tagged + self.pending + self.failed
+            and self.failed == sum(self.failed_by_reason.values())
+            and self.jobs["issued"] == sum(self.jobs[state] for state in TaggingJob.State.values)
+        )
+        exceptions = self.forgotten + self.unproven + self.unexplained
+        object.__setattr__(self, "agrees", sums_agree and not exceptions)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -76,4 +94,7 @@ def ledger() -> Ledger:
         | {"issued": sum(jobs.values())},
         forgotten=sums["forgotten"],
         unproven=sums["unproven"],
+        unexplained=sums["unexplained"],
+        oldest_open_s=sums["oldest_open_s"],
+        dead_letters=sums["dead_letters"],
     )

@@ -240,7 +240,9 @@ def dead_letter_keep(  # noqa: PLR0913  # one argument for each fact that is kep
             "delivery_count": delivery_count,
             # The job may be gone: a try is swept after an hour, an asset may be deleted.
             "job": TaggingJob.objects.filter(named).only("pk").first(),
-            "generation": generation if generation is not None and generation <= _LARGEST_INTEGER else None,
+            "generation": generation
+            if generation is not None and 0 <= generation <= _LARGEST_INTEGER
+            else None,
         },
     )
     return letter

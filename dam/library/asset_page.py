@@ -109,10 +109,17 @@ def _address(request: HttpRequest, asset_id: int) -> str:
 def _claims_context(request: HttpRequest, found: Asset) -> dict[str, Any]:
     shown, rejected = shown_claims(found), rejected_claims(found)
     claims_with_people([*shown, *rejected])
+    own = [
+        (claim.decided_at, claim.pk, claim)
+        for claim in rejected
+        if claim.decided_at and claim.decided_by_id == member(request).pk
+    ]
     return {
         "asset": found,
         "shown": shown,
         "rejected": rejected,
+        # What the key z takes back: one's own word only, and the newest.
+        "undo": max(own)[2] if own else None,
         "may_change": can_change(member(request), found),
     }
 

@@ -13,6 +13,7 @@ urlpatterns = [
     path("assets/<int:asset_id>/retry/", asset_page.retry, name="asset-retry"),
     path("tags/", views.tags, name="tags"),
     path("try/", views.try_it, name="try"),
+    path("favicon.ico", views.favicon, name="favicon"),
     path("sign-in/", account.SignIn.as_view(), name="sign-in"),
     path("sign-in/link/<str:uidb64>/<str:token>/", account.sign_in_by_link, name="sign-in-link"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),

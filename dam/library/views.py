@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
@@ -128,3 +129,9 @@ def tags(request: HttpRequest) -> HttpResponse:
 def try_it(request: HttpRequest) -> HttpResponse:
     """A picture's tags without keeping the picture."""
     return render(request, "library/try.html", {"section": "try"})
+
+
+@require_safe
+def favicon(_request: HttpRequest) -> HttpResponse:
+    """Where browsers look for the icon of what is no page, such as a picture opened by itself."""
+    return HttpResponseRedirect(static("library/favicon.svg"))

@@ -20,14 +20,14 @@ from pipeline.ports import DependencyDownError
 
 log: Any = structlog.get_logger()
 
-_LOOK_EVERY_S = 30.0
+LOOK_EVERY_S = 30.0
 _INTERRUPTED_FOR = timedelta(days=1)
 
 ShouldStop = Callable[[], bool]
 
 
 @dataclass(frozen=True)
-class _Round:
+class Round:
     """Something that one of the relays does every so often. ``work`` gives what it did, as numbers."""
 
     name: str
@@ -51,20 +51,20 @@ def _reconcile_blobs(should_stop: ShouldStop) -> dict[str, int]:
 
 
 ROUNDS = (
-    _Round("jobs", timedelta(minutes=5), _reconcile_jobs),
-    _Round("tries", timedelta(minutes=5), _sweep),
-    _Round("orphans", timedelta(days=1), _reconcile_blobs),
+    Round("jobs", timedelta(minutes=5), _reconcile_jobs),
+    Round("tries", timedelta(minutes=5), _sweep),
+    Round("orphans", timedelta(days=1), _reconcile_blobs),
 )
 
 
 @contextmanager
-def housekeeping(*, look_every_s: float = _LOOK_EVERY_S) -> Iterator[None]:
+def housekeeping() -> Iterator[None]:
     """Do the rounds while the block runs; several relays share them."""
     stop = threading.Event()
 
     def work() -> None:
         try:
-            while not stop.wait(look_every_s):
+            while not stop.wait(LOOK_EVERY_S):
                 do_rounds(stop.is_set)
                 close_old_connections()
         finally:
@@ -93,7 +93,7 @@ def do_rounds(should_stop: ShouldStop) -> None:
             return
 
 
-def _do(one: _Round, should_stop: ShouldStop) -> None:
+def _do(one: Round, should_stop: ShouldStop) -> None:
     try:
         done = one.work(should_stop)
     except DependencyDownError as error:

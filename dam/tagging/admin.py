@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -26,19 +27,45 @@ _MOST_AT_ONCE = 5_000
 class TagForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """What curators decide about a tag."""
 
+    threshold = forms.FloatField(
+        min_value=0,
+        max_value=1,
+        initial=0.5,
+        help_text="The least probability, between 0 and 1, from which on the tag is shown.",
+        error_messages=dict.fromkeys(("min_value", "max_value"), "A threshold lies between 0 and 1."),
+    )
+
     class Meta:
         model = Tag
         fields = ("name", "synonyms", "parents", "threshold", "active")
 
     def clean_name(self) -> str:
-        """A name that search can find, of a new tag one that no other has."""
+        """A name that search can find and no other tag has."""
         name = " ".join(str(self.cleaned_data["name"]).split())
-        lookup = lookup_of(name=name, synonyms=())
-        if not lookup:
+        if not lookup_of(name=name, synonyms=()):
             raise ValidationError("A tag's name needs a letter or a digit.")
-        if self.instance.pk is None and Tag.objects.filter(lookup__contains=lookup).exists():
-            raise ValidationError("There is a tag of this name or synonym already.")
+        self._refuse_taken([name], before=[self.instance.name])
         return name
+
+    def clean_synonyms(self) -> list[str]:
+        """Synonyms that lead to this tag alone; a model's own vocabulary may share some, which stay."""
+        synonyms: list[str] = self.cleaned_data["synonyms"]
+        self._refuse_taken(synonyms, before=self.instance.synonyms)
+        return synonyms
+
+    def _refuse_taken(self, names: Iterable[str], *, before: Iterable[str]) -> None:
+        """Names that were not there before belong to no other tag."""
+        old = set(lookup_of(name="", synonyms=before))
+        new = {form: name for name in names for form in lookup_of(name=name, synonyms=()) if form not in old}
+        others = Tag.objects.exclude(pk=self.instance.pk).filter(lookup__overlap=list(new))
+        taken = {form: other for other in others.order_by("name") for form in other.lookup if form in new}
+        if taken:
+            raise ValidationError(
+                [
+                    f"“{new[form]}” is a name or synonym of the tag “{other}” already."
+                    for form, other in taken.items()
+                ]
+            )
 
     def clean_parents(self) -> QuerySet[Tag]:
         """No tag lies above itself."""

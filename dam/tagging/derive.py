@@ -5,16 +5,16 @@ Undoing a model version, a new threshold or a new vocabulary is deriving again, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 MAX_LEAVES = 4
 MAX_ANCESTORS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class TagRule:
+# Tuples, because recording makes thousands of them a second.
+class TagRule(NamedTuple):
     """What deriving needs to know of a tag."""
 
     id: int
@@ -25,8 +25,7 @@ class TagRule:
     """All above it, not itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """A person's decision on one tag: ``accepted``, ``rejected`` or ``added``."""
 
     verdict: str
@@ -34,8 +33,7 @@ class Said:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimDraft:
+class ClaimDraft(NamedTuple):
     """One claim to be stored."""
 
     tag_id: int
@@ -47,12 +45,11 @@ class ClaimDraft:
     decided_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(NamedTuple):
     """All claims of an asset, best first, and the tag ids by which it is found."""
 
     claims: tuple[ClaimDraft, ...] = ()
-    tag_ids: tuple[int, ...] = field(default=())
+    tag_ids: tuple[int, ...] = ()
 
 
 def suggest(
@@ -65,29 +62,26 @@ def suggest(
     tree and found by search, so it is not shown. ``hidden`` tags take what lies below them along:
     who says "no dog" has also said "no beagle".
     """
-    passing = {
-        tag_id: score
-        for tag_id, score in scores.items()
-        if (rule := vocabulary.get(tag_id)) is not None
-        and rule.active
-        and score >= rule.threshold
-        and tag_id not in hidden
-        and not rule.ancestors & hidden
-    }
-
-    def best(ids: Iterable[int]) -> list[int]:
-        return sorted(ids, key=lambda tag_id: (-passing[tag_id], tag_id))
-
-    leaves = best(tag_id for tag_id in passing if vocabulary[tag_id].is_leaf)[:MAX_LEAVES]
-    above_a_passing_tag = set().union(*(vocabulary[tag_id].ancestors for tag_id in passing))
-    kinds = {tag_id for tag_id in passing if not vocabulary[tag_id].is_leaf}
-    shown_kinds = kinds - above_a_passing_tag
+    passing: dict[int, TagRule] = {}
+    for tag_id, score in scores.items():
+        rule = vocabulary.get(tag_id)
+        if rule is not None and score >= rule.threshold and rule.active and tag_id not in hidden:
+            passing[tag_id] = rule
+    if hidden:
+        passing = {tag_id: rule for tag_id, rule in passing.items() if hidden.isdisjoint(rule.ancestors)}
+    best_first = sorted(passing, key=lambda tag_id: (-scores[tag_id], tag_id))
+    leaves = [tag_id for tag_id in best_first if passing[tag_id].is_leaf][:MAX_LEAVES]
+    kinds = [tag_id for tag_id in best_first if not passing[tag_id].is_leaf]
+    above_a_passing_tag = set().union(*[rule.ancestors for rule in passing.values()])
+    shown = {tag_id for tag_id in kinds if tag_id not in above_a_passing_tag}
     for leaf in leaves:
-        above = kinds & vocabulary[leaf].ancestors
-        nearest = above - set().union(*(vocabulary[tag_id].ancestors for tag_id in above))
+        ancestors = passing[leaf].ancestors
+        above = [tag_id for tag_id in kinds if tag_id in ancestors]
+        further_up = set().union(*[passing[tag_id].ancestors for tag_id in above])
         # One is enough: an espresso is a beverage, and that it is a coffee too is found, not shown.
-        shown_kinds |= set(best(nearest)[:1])
-    return best([*leaves, *best(shown_kinds)[:MAX_ANCESTORS]])
+        shown.update([tag_id for tag_id in above if tag_id not in further_up][:1])
+    chosen = {*leaves, *[tag_id for tag_id in kinds if tag_id in shown][:MAX_ANCESTORS]}
+    return [tag_id for tag_id in best_first if tag_id in chosen]
 
 
 def derive(
@@ -130,10 +124,8 @@ def derive(
     ]
     claims.sort(key=lambda claim: (claim.state != "accepted", -(claim.score or 0.0), claim.tag_id))
 
-    found_by: set[int] = set()
-    for claim in claims:
-        rule = vocabulary.get(claim.tag_id)
-        found_by |= {claim.tag_id} | (rule.ancestors if rule is not None else frozenset())
+    found_by = {claim.tag_id for claim in claims}
+    found_by.update(*[vocabulary[tag_id].ancestors for tag_id in found_by if tag_id in vocabulary])
     # An ancestor that was rejected by name stays found through a child that a person accepted:
     # the tree says so, and the person who accepted the child said so last.
     implied_by_people = set().union(

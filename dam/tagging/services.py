@@ -1,217 +1,45 @@
-"""Every write of tagging: answers recorded, decisions taken, claims derived, tries answered."""
+"""Every write of tagging: decisions and tags here, answers in ``recording``, claims in ``claims``."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any, BinaryIO
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.text import slugify
 
-from dam.assets.models import Asset, AssetVersion, Blob
+from dam.assets.models import Asset, Blob
 from dam.assets.services import blob_keep, blob_lock, upload_limits
 from dam.assets.storage import blob_store
 from dam.jobs.models import TaggingJob
-from dam.jobs.services import job_close, job_enqueue, job_open_for_answer
-from dam.tagging.derive import Derived, Said, derive
-from dam.tagging.models import Claim, Decision, ModelVersion, Prediction, Tag
-from dam.tagging.vocabulary import Vocabulary, ancestors_refresh, labels_take_in, lookup_of, vocabulary
-from pipeline.messages import ModelIdentity, Outcome, TagResult
+from dam.jobs.services import job_enqueue
+from dam.tagging.claims import claims_derive, claims_derive_all
+from dam.tagging.derive import Derived
+from dam.tagging.models import Claim, Decision, Tag
+from dam.tagging.recording import Answer, Recorded, answers_record, result_record
+from dam.tagging.vocabulary import ancestors_refresh, lookup_of
 from pipeline.preprocess import read_header
 
 TRY_KEPT_FOR = timedelta(hours=1)
-LIVE_PURPOSES = (TaggingJob.Purpose.LIVE, TaggingJob.Purpose.CAMPAIGN)
 
-
-class Recorded(StrEnum):
-    """What an answer did."""
-
-    TAGGED = "tagged"
-    FAILED = "failed"
-    ANSWERED = "answered"
-    SUPERSEDED = "superseded"
-    IGNORED = "ignored"
-
-
-def result_record(*, result: TagResult, words: Vocabulary) -> Recorded:
-    """Store an answer and close its job, in one transaction, once.
-
-    An answer to a closed or unknown job changes nothing, and neither does one of an older generation
-    than a job issued since, beyond closing its own job.
-    """
-    with job_open_for_answer(job_id=result.job_id, generation=result.generation) as job:
-        if job is None:
-            return Recorded.IGNORED
-        if job.asset_id is None or job.asset_version is None:
-            return _try_answer(job, result, words)
-        asset = Asset.objects.select_for_update().get(pk=job.asset_id)
-        if _newer_job_exists(job, asset):
-            job_close(job=job, reason="superseded")
-            return Recorded.SUPERSEDED
-        if result.outcome is Outcome.FAILED:
-            return _record_failure(job, asset, result)
-        return _record_answer(job, asset, job.asset_version, result, words)
-
-
-def _newer_job_exists(job: TaggingJob, asset: Asset) -> bool:
-    return (
-        job.purpose in LIVE_PURPOSES
-        and TaggingJob.objects.filter(
-            asset=asset, generation__gt=job.generation, purpose__in=LIVE_PURPOSES
-        ).exists()
-    )
-
-
-def _record_failure(job: TaggingJob, asset: Asset, result: TagResult) -> Recorded:
-    reason = result.reason.value if result.reason else "unknown"
-    job_close(job=job, failed=True, reason=reason, detail=result.detail)
-    was_tagged = asset.predictions.filter(
-        asset_version_id=asset.current_version_id, purpose__in=LIVE_PURPOSES
-    ).exists()
-    if job.purpose in LIVE_PURPOSES and job.asset_version_id == asset.current_version_id and not was_tagged:
-        asset.state, asset.reason, asset.detail = Asset.State.FAILED, reason, result.detail[:500]
-        asset.save(update_fields=["state", "reason", "detail", "updated_at"])
-    return Recorded.FAILED
-
-
-def _record_answer(
-    job: TaggingJob, asset: Asset, version: AssetVersion, result: TagResult, words: Vocabulary
-) -> Recorded:
-    if result.model is None:
-        raise ValueError(f"the answer to job {job.pk} names no model")
-    tag_ids, scores = _known_labels(result, words)
-    Prediction.objects.create(
-        asset=asset,
-        asset_version=version,
-        model_version=model_version_get(identity=result.model),
-        generation=job.generation,
-        purpose=job.purpose,
-        tag_ids=tag_ids,
-        scores=scores,
-        embedding=result.embedding(),
-    )
-    job_close(job=job)
-    if job.purpose not in LIVE_PURPOSES or version.pk != asset.current_version_id:
-        return Recorded.ANSWERED
-    _take_renditions(asset, result)
-    asset.state, asset.reason, asset.detail = Asset.State.TAGGED, "", ""
-    if result.picture is not None:
-        asset.width, asset.height = result.picture.width, result.picture.height
-    asset.save(update_fields=["state", "reason", "detail", "width", "height", "updated_at"])
-    claims_derive(asset=asset, words=words)
-    return Recorded.TAGGED
-
-
-def _take_renditions(asset: Asset, result: TagResult) -> None:
-    if not result.renditions:
-        return
-    AssetVersion.objects.filter(current_of=asset).update(
-        renditions={
-            rendition.name: rendition.model_dump(include={"key", "media_type", "width", "height"})
-            for rendition in result.renditions
-        },
-        placeholder=result.picture.placeholder if result.picture else "",
-    )
-
-
-def _known_labels(result: TagResult, words: Vocabulary) -> tuple[list[int], list[float]]:
-    unknown = [score.label for score in result.scores if score.label not in words.ids]
-    if unknown:
-        words = labels_take_in(unknown)
-    ordered = sorted(result.scores, key=lambda score: -score.score)
-    return [words.ids[score.label] for score in ordered], [score.score for score in ordered]
-
-
-def model_version_get(*, identity: ModelIdentity) -> ModelVersion:
-    """The row of a model version, made when it answers for the first time."""
-    row, _ = ModelVersion.objects.get_or_create(
-        name=identity.name,
-        version=identity.version,
-        defaults={
-            "preprocess_id": identity.preprocess_id,
-            "vocabulary_id": identity.vocabulary_id,
-            "embedding_id": identity.embedding_id,
-        },
-    )
-    return row
-
-
-# ------------------------------------------------------------------- claims
-
-
-def claims_derive(*, asset: Asset, words: Vocabulary | None = None) -> Derived:
-    """Derive the claims of an asset again and store what differs, with its search column."""
-    words = words or vocabulary()
-    with transaction.atomic():
-        Asset.objects.select_for_update(of=("self",)).get(pk=asset.pk)
-        newest = (
-            Prediction.objects.filter(
-                asset=asset, asset_version_id=asset.current_version_id, purpose__in=LIVE_PURPOSES
-            )
-            .order_by("-generation")
-            .first()
-        )
-        scores = dict(zip(newest.tag_ids, newest.scores, strict=True)) if newest else {}
-        decisions = {
-            decision.tag_id: Said(verdict=decision.verdict, by=decision.decided_by_id, at=decision.decided_at)
-            for decision in Decision.objects.filter(asset=asset)
-        }
-        derived = derive(scores=scores, vocabulary=words.rules, decisions=decisions)
-        _store_claims(asset, derived, newest.model_version_id if newest else None)
-        asset.tag_ids = list(derived.tag_ids)
-        Asset.objects.filter(pk=asset.pk).update(tag_ids=asset.tag_ids)
-    return derived
-
-
-def claims_derive_all() -> int:
-    """Derive the claims of every asset that has a prediction or a decision; returns how many assets."""
-    waiting = list(Tag.objects.filter(derive_pending=True).values_list("pk", flat=True))
-    words = vocabulary()
-    with_facts = Asset.objects.filter(Exists(Prediction.objects.filter(asset=OuterRef("pk")))) | (
-        Asset.objects.filter(Exists(Decision.objects.filter(asset=OuterRef("pk"))))
-    )
-    count = 0
-    for asset in with_facts.order_by("id").iterator(chunk_size=500):
-        claims_derive(asset=asset, words=words)
-        count += 1
-    # Only now: whoever is stopped half-way begins again.
-    Tag.objects.filter(pk__in=waiting).update(derive_pending=False)
-    return count
-
-
-def _store_claims(asset: Asset, derived: Derived, model_version_id: int | None) -> None:
-    fields = ("state", "source", "score", "threshold", "model_version_id", "decided_by_id", "decided_at")
-    wanted = {
-        draft.tag_id: Claim(
-            asset=asset,
-            tag_id=draft.tag_id,
-            state=draft.state,
-            source=draft.source,
-            score=draft.score,
-            threshold=draft.threshold,
-            model_version_id=model_version_id if draft.score is not None else None,
-            decided_by_id=draft.decided_by,
-            decided_at=draft.decided_at,
-        )
-        for draft in derived.claims
-    }
-    stored = {claim.tag_id: claim for claim in Claim.objects.filter(asset=asset)}
-    gone = stored.keys() - wanted.keys()
-    if gone:
-        Claim.objects.filter(asset=asset, tag_id__in=gone).delete()
-    Claim.objects.bulk_create(claim for tag_id, claim in wanted.items() if tag_id not in stored)
-    changed = []
-    for tag_id in stored.keys() & wanted.keys():
-        if any(getattr(stored[tag_id], name) != getattr(wanted[tag_id], name) for name in fields):
-            wanted[tag_id].pk = stored[tag_id].pk
-            changed.append(wanted[tag_id])
-    Claim.objects.bulk_update(changed, fields)
+__all__ = [
+    "Answer",
+    "Recorded",
+    "answers_record",
+    "claims_derive",
+    "claims_derive_all",
+    "decision_make",
+    "decision_withdraw",
+    "result_record",
+    "tag_get_or_create",
+    "tag_update",
+    "tries_sweep",
+    "try_create",
+]
 
 
 # ---------------------------------------------------------------- decisions
@@ -315,23 +143,6 @@ def try_create(*, stream: BinaryIO, user: User, request_id: str = "") -> Tagging
             request_id=request_id,
             requested_by_id=user.pk,
         )
-
-
-def _try_answer(job: TaggingJob, result: TagResult, words: Vocabulary) -> Recorded:
-    if result.outcome is Outcome.FAILED:
-        reason = result.reason.value if result.reason else "unknown"
-        job_close(job=job, failed=True, reason=reason, detail=result.detail)
-        return Recorded.FAILED
-    tag_ids, scores = _known_labels(result, words)
-    derived = derive(scores=dict(zip(tag_ids, scores, strict=True)), vocabulary=words.rules, decisions={})
-    job_close(
-        job=job,
-        answer={
-            "model": result.model.model_dump() if result.model else None,
-            "tags": [{"tag_id": claim.tag_id, "score": claim.score} for claim in derived.claims],
-        },
-    )
-    return Recorded.ANSWERED
 
 
 def tries_sweep() -> int:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import grpc
 import numpy as np
@@ -25,89 +23,45 @@ from pipeline.ports import (
     PreprocessSpec,
 )
 from pipeline.tfserving import predict_pb2 as pb
+from pipeline.tfserving.servers import DOWN, Server, Servers
 from pipeline.tfserving.tensors import TensorError, to_array, to_strings, to_tensor
 
-_PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _SPEC_SIGNATURE = "spec"
 _UNKNOWN_LABEL = "Unrecognized servable version label"
 _NO_SIGNATURE = "Serving signature key"
-
-# Predicting twice gives the same answer, so what a restart cut off is simply asked again.
-_SERVICE_CONFIG = json.dumps(
-    {
-        "loadBalancingConfig": [{"round_robin": {}}],
-        "methodConfig": [
-            {
-                "name": [{"service": "tensorflow.serving.PredictionService"}],
-                "retryPolicy": {
-                    "maxAttempts": 4,
-                    "initialBackoff": "0.1s",
-                    "maxBackoff": "2s",
-                    "backoffMultiplier": 3,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
-            }
-        ],
-    }
-)
-_OPTIONS = (
-    ("grpc.service_config", _SERVICE_CONFIG),
-    # A batch of 32 pictures is 6.5 MB; the defaults stop at 4 MB, and retry nothing above 256 KB.
-    ("grpc.max_receive_message_length", 256 * 2**20),
-    ("grpc.max_send_message_length", 256 * 2**20),
-    ("grpc.per_rpc_retry_buffer_size", 64 * 2**20),
-    # A server that comes back is found within seconds, not after gRPC's two minutes.
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Server:
-    address: str
-    channel: grpc.Channel
-    predict: Any
+_MOST_DEADLINES = 2
 
 
 class TensorFlowServing:
-    """A :class:`pipeline.ports.Predictor` over one or several servers of the same models. Thread-safe.
+    """A :class:`pipeline.ports.Predictor` over one or several servers of the same models. Thread-safe."""
 
-    Each call goes to the next server in turn, and on to the others if that one cannot be reached.
-    """
-
-    def __init__(self, addresses: str | Sequence[str], *, model_name: str, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        addresses: str | Sequence[str],
+        *,
+        model_name: str,
+        timeout_s: float = 60.0,
+        ca_file: Path | None = None,
+    ) -> None:
         """Connects at the first call, not here.
 
         Args:
-            addresses: ``host:port``, several separated by commas or as a sequence. A host name with
-                several addresses is spread over by gRPC itself.
+            addresses: see :class:`pipeline.tfserving.servers.Servers`, and for ``ca_file`` too.
             model_name: As the servers know it.
-            timeout_s: Deadline of one call, its retries included.
+            timeout_s: Deadline of one call to one server, its retries included. After a server that let
+                it pass one other is asked, so a prediction takes twice as long at most.
+            ca_file: PEM certificates to trust; None: connections are not encrypted.
 
         Raises:
             ValueError: no address.
+            OSError: the certificates cannot be read.
         """
-        split = addresses.split(",") if isinstance(addresses, str) else addresses
-        names = [address.strip() for address in split if address.strip()]
-        if not names:
-            raise ValueError("at least one address of a model server is needed")
         self._model_name = model_name
         self._timeout_s = timeout_s
-        self._servers = [self._connected(address) for address in names]
-        self._turns = itertools.count()
+        self._servers = Servers(addresses, question=self._request(signature=_SPEC_SIGNATURE), ca_file=ca_file)
+        # By version alone: one number means one model on every server that serves this name.
         self._specs: dict[int, ModelSpec] = {}
         self._lock = threading.Lock()
-
-    @staticmethod
-    def _connected(address: str) -> _Server:
-        channel = grpc.insecure_channel(address, options=_OPTIONS)
-        call = channel.unary_unary(
-            _PREDICT,
-            request_serializer=pb.PredictRequest.SerializeToString,
-            response_deserializer=pb.PredictResponse.FromString,
-        )
-        return _Server(address, channel, call)
 
     def __enter__(self) -> Self:
         return self
@@ -119,8 +73,7 @@ class TensorFlowServing:
 
     def close(self) -> None:
         """Drop the connections."""
-        for server in self._servers:
-            server.channel.close()
+        self._servers.close()
 
     def spec(self, label: str = "") -> ModelSpec:
         """The spec of the version that serves ``label`` now (empty: the default one).
@@ -129,7 +82,7 @@ class TensorFlowServing:
             PredictorDownError, ModelMissingError, IncompatibleModelError
         """
         request = self._request(label=label, signature=_SPEC_SIGNATURE)
-        _, response = self._call(request, self._in_turn())
+        _, response = self._call(request, self._servers.in_turn())
         return self._remembered(response)
 
     def predict(self, images: NDArray[np.uint8], *, label: str = "") -> Predictions:
@@ -141,7 +94,7 @@ class TensorFlowServing:
         """
         request = self._request(label=label)
         request.inputs["images"].CopyFrom(to_tensor(images))
-        server, response = self._call(request, self._in_turn())
+        server, response = self._call(request, self._servers.in_turn())
         version = response.model_spec.version.value
         try:
             scores = to_array(response.outputs["scores"])
@@ -174,20 +127,37 @@ class TensorFlowServing:
             request.model_spec.version_label = label
         return request
 
-    def _in_turn(self) -> list[_Server]:
-        start = next(self._turns) % len(self._servers)
-        return self._servers[start:] + self._servers[:start]
+    def _call(
+        self, request: pb.PredictRequest, servers: Iterable[Server]
+    ) -> tuple[Server, pb.PredictResponse]:
+        """Ask one server after the other until one answers.
 
-    def _call(self, request: pb.PredictRequest, servers: list[_Server]) -> tuple[_Server, pb.PredictResponse]:
-        """Ask the first server that can be reached."""
-        for position, server in enumerate(servers):
+        While a version is rolled out, some servers have it and some do not, and one may refuse pixels
+        that another asked for: so those that lack the model or refuse the pixels are passed over too. If
+        nobody answers, the error that says most is raised.
+        """
+        refused: Exception | None = None
+        missing: Exception | None = None
+        down: Exception | None = None
+        deadlines = 0
+        for server in servers:
             try:
-                return server, server.predict(request, timeout=self._timeout_s)
+                return server, server.call(request, self._timeout_s)
             except grpc.RpcError as error:
-                last = position == len(servers) - 1
-                if last or error.code() is not grpc.StatusCode.UNAVAILABLE:
-                    raise _translated(error, server.address) from error
-        raise AssertionError("there is at least one server")
+                translated = _translated(error, server.address, request.model_spec)
+                translated.__cause__ = error
+                if isinstance(translated, ValueError):
+                    refused = translated
+                elif isinstance(translated, ModelMissingError):
+                    missing = translated
+                elif error.code() in DOWN:
+                    down = translated
+                    deadlines += error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+                    if deadlines == _MOST_DEADLINES:
+                        break
+                else:
+                    raise translated from error
+        raise refused or missing or down or AssertionError("there is at least one server")
 
     def _remembered(self, response: pb.PredictResponse) -> ModelSpec:
         version = response.model_spec.version.value
@@ -213,17 +183,35 @@ def _read_spec(response: pb.PredictResponse, version: int) -> ModelSpec:
         raise IncompatibleModelError(f"version {version} has no readable spec: {error}") from error
 
 
-def _translated(error: grpc.RpcError, address: str) -> Exception:
+def _translated(error: grpc.RpcError, address: str, asked: pb.ModelSpec) -> Exception:
     """TensorFlow Serving's status as the port's exception."""
     code, details = error.code(), error.details() or ""
     message = f"{address}: {code.name}: {details}"
     if code is grpc.StatusCode.FAILED_PRECONDITION and details.startswith(_NO_SIGNATURE):
         return IncompatibleModelError(message)
-    if code in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION} or details.startswith(
-        _UNKNOWN_LABEL
-    ):
-        return ModelMissingError(message)
+    if details.startswith(_UNKNOWN_LABEL):
+        return ModelMissingError(
+            f"The model server {address} has no version of model {asked.name!r} labelled "
+            f"{asked.version_label!r}: set the label under version_labels in its models.config, or stop "
+            f"asking for it. ({code.name}: {details})"
+        )
+    if code in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION}:
+        return ModelMissingError(
+            f"The model server {address} has no {_what(asked)} ready: it is still loading, or it is not "
+            "there. Compare VITRINE_MODEL_NAME with the server's --model_name or models.config, look for "
+            "a version folder under the model's base path, and read the server's log. "
+            f"({code.name}: {details})"
+        )
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         return ValueError(message)
     # Whatever else goes wrong there is not the picture's fault.
     return PredictorDownError(message)
+
+
+def _what(asked: pb.ModelSpec) -> str:
+    """The model that was asked for, as people name it."""
+    if asked.HasField("version"):
+        return f"version {asked.version.value} of model {asked.name!r}"
+    if asked.version_label:
+        return f"version of model {asked.name!r} labelled {asked.version_label!r}"
+    return f"version of model {asked.name!r}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import pytest
 from django.contrib import admin
 from django.db import connection
@@ -162,9 +164,51 @@ def test_a_tag_is_added_once(staff):
     tag = Tag.objects.get()
     assert (tag.slug, tag.kind, tag.lookup) == ("holiday-2026", "own", ["holiday 2026"])
     again = staff.post(address(Tag, "add"), new | {"name": "holiday  2026"}).content.decode()
-    assert "already" in again
+    assert "“holiday 2026” is a name or synonym of the tag “Holiday 2026” already." in again
     assert "letter or a digit" in staff.post(address(Tag, "add"), new | {"name": "🏖"}).content.decode()
     assert staff.get(address(Tag, "delete", tag.pk)).status_code == 403
+
+
+def test_a_tag_takes_no_name_that_another_has(staff):
+    cat = TagFactory(name="cat", synonyms=["Kitty"])
+    dog = TagFactory(name="dog", synonyms=["hound"])
+
+    def answer(**changes):
+        answered = staff.post(address(Tag, "change", dog.pk), tag_fields(dog, **changes))
+        return html.unescape(answered.content.decode())
+
+    for changes, taken in (
+        ({"name": "Cat"}, "Cat"),
+        ({"name": "kitty"}, "kitty"),
+        ({"synonyms": "hound,CAT"}, "CAT"),
+        ({"synonyms": "pooch,kitty"}, "kitty"),
+    ):
+        assert f"“{taken}” is a name or synonym of the tag “cat” already." in answer(**changes)
+    dog.refresh_from_db()
+    assert (dog.name, dog.synonyms, dog.lookup) == ("dog", ["hound"], ["dog", "hound"])
+    # Its own names stay free to it, in any order.
+    assert answer(name="Hound", synonyms="dog") == ""
+    dog.refresh_from_db()
+    assert dog.lookup == ["hound", "dog"]
+    assert Tag.objects.get(pk=cat.pk).lookup == ["cat", "kitty"]
+
+
+def test_a_synonym_that_two_tags_of_a_model_share_does_not_stop_an_edit(staff):
+    TagFactory(name="crane (machine)", synonyms=["crane"])
+    bird = TagFactory(name="crane (bird)", synonyms=["crane"])
+    fields = tag_fields(bird, threshold="0.25")
+    assert staff.post(address(Tag, "change", bird.pk), fields).status_code == 302
+    bird.refresh_from_db()
+    assert bird.threshold == 0.25
+
+
+@pytest.mark.parametrize("threshold", ["-0.1", "1.5"])
+def test_a_threshold_that_is_no_probability_is_refused_in_words(staff, threshold):
+    dog = TagFactory(name="dog")
+    answered = staff.post(address(Tag, "change", dog.pk), tag_fields(dog, threshold=threshold))
+    page = answered.content.decode()
+    assert "A threshold lies between 0 and 1." in page
+    assert "tag_threshold_is_a_probability" not in page
 
 
 def test_a_new_threshold_reaches_pictures_when_claims_are_derived_again(staff):

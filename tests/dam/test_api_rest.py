@@ -16,11 +16,12 @@ from PIL import Image
 
 from dam.api import health
 from dam.jobs.models import TaggingJob
+from dam.jobs.services import job_close
 from dam.tagging.services import result_record
 from dam.tagging.vocabulary import vocabulary
 from pipeline.blobs import BlobStoreDownError
 from pipeline.messages import FailureReason, LabelScore, ModelIdentity, Outcome, Purpose, TagResult
-from tests.dam.factories import AssetFactory, StaffFactory, TagFactory, UserFactory
+from tests.dam.factories import AssetFactory, StaffFactory, TagFactory, TaggingJobFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -160,7 +161,8 @@ def test_the_ledger_is_for_staff(api):
     assert api.get("/api/v1/ledger/").status_code == 403
     staff = Client()
     staff.force_login(StaffFactory())
-    AssetFactory(state="failed", reason="corrupt")
+    job = TaggingJobFactory(asset=AssetFactory(state="failed", reason="corrupt"))
+    job_close(job=job, failed=True, reason="corrupt")
     body = staff.get("/api/v1/ledger/").json()
     assert (body["assets"], body["failed"], body["failed_by_reason"]) == (1, 1, {"corrupt": 1})
     assert body["agrees"] is True

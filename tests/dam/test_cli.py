@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, ManagementUtility, call_command
 from django.db import connection
 from django.test import Client
 from knox.models import AuthToken
@@ -35,14 +35,20 @@ from tests.dam.factories import AssetFactory, StaffFactory, TagFactory, UserFact
 pytestmark = pytest.mark.django_db
 
 
-def run(*words: str) -> str:
+def run(*words: str, code: int = 0) -> str:
+    """What a command prints; it ends with that exit code."""
     out = io.StringIO()
-    call_command(*words, stdout=out)
+    ended: str | int | None = 0
+    try:
+        call_command(*words, stdout=out)
+    except SystemExit as ending:
+        ended = ending.code
+    assert ended == code
     return out.getvalue()
 
 
-def run_json(*words: str):
-    return json.loads(run(*words, "--json"))
+def run_json(*words: str, code: int = 0):
+    return json.loads(run(*words, "--json", code=code))
 
 
 def paint(path: Path, number: int) -> Path:
@@ -78,7 +84,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_importing_a_folder_gives_every_file_an_outcome(admin, folder):
-    report = run_json("import", str(folder))
+    report = run_json("import", str(folder), code=1)
     by_name = {Path(file["path"]).name: (file["outcome"], file["reason"]) for file in report["files"]}
     assert by_name == {
         "a.png": ("pending", ""),
@@ -96,8 +102,8 @@ def test_importing_a_folder_gives_every_file_an_outcome(admin, folder):
 
 
 def test_importing_again_finds_only_duplicates(admin, folder):
-    first = run_json("import", str(folder))
-    again = run_json("import", str(folder))
+    first = run_json("import", str(folder), code=1)
+    again = run_json("import", str(folder), code=1)
     assert (again["new"], again["duplicate"], again["refused"]) == (0, 3, 4)
     assert {f["asset"] for f in again["files"]} == {f["asset"] for f in first["files"]}
 
@@ -111,11 +117,28 @@ def test_a_file_that_is_named_is_imported_though_hidden_and_whatever_its_name(ad
     assert "│ duplicate │ 1 │" in run("import", str(tmp_path / name))
 
 
-def test_the_report_lists_what_was_refused_and_why(admin, folder):
-    report = run("import", str(folder))
+def test_the_report_lists_what_was_refused_and_why(admin, folder, capsys):
+    report = run("import", str(folder), code=1)
     assert re.search(r"new\s+│\s+2", report)
     assert "notes.txt" in report
     assert "not-a-picture" in report
+    summary = "4 of 7 files were refused: 2 unreadable, 1 empty, 1 not-a-picture. The others are kept."
+    assert capsys.readouterr().err.strip() == summary
+
+
+def test_an_import_without_any_refusal_ends_well(admin, folder, capsys):
+    run("import", str(folder / "a.png"), str(folder / "trip" / "b.png"))
+    assert capsys.readouterr().err == ""
+
+
+def test_an_import_of_nothing_is_told_and_fails(admin, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    paint(tmp_path / "dark" / ".hidden.png", 1)
+    with pytest.raises(CommandError, match=r"^No pictures in \S+/empty, \S+/dark\.$"):
+        run("import", str(tmp_path / "empty"), str(tmp_path / "dark"))
+    with pytest.raises(CommandError, match="No pictures in"):
+        call_command("import", str(tmp_path / "empty"), "--json")
+    assert json.loads(capsys.readouterr().out)["files"] == []
 
 
 def test_a_path_that_does_not_exist_stops_the_import_before_it_begins(admin, folder):
@@ -130,7 +153,7 @@ def test_an_import_needs_somebody_to_own_the_pictures(folder):
     with pytest.raises(CommandError, match="no active user “ada”"):
         run("import", str(folder), "--user", "ada")
     UserFactory(username="ada")
-    assert run_json("import", str(folder), "--user", "ada")["new"] == 2
+    assert run_json("import", str(folder), "--user", "ada", code=1)["new"] == 2
 
 
 def test_an_outage_stops_the_import_and_says_how_far_it_came(admin, folder, monkeypatch):
@@ -183,13 +206,13 @@ def answer_jobs(*, failing: str, expected: int) -> threading.Thread:
 @pytest.mark.django_db(transaction=True)
 def test_waiting_ends_when_every_picture_is_tagged_or_failed(admin, folder):
     worker = answer_jobs(failing="b.png", expected=2)
-    report = run_json("import", str(folder), "--wait", "--timeout", "120")
+    report = run_json("import", str(folder), "--wait", "--timeout", "120", code=1)
     worker.join()
     # The file of the same bytes counts with its asset.
     assert (report["new"], report["tagged"], report["failed"], report["pending"]) == (2, 2, 1, 0)
     failed = next(file for file in report["files"] if file["outcome"] == "failed")
     assert (failed["reason"], failed["detail"]) == ("corrupt", "Cut off.")
-    again = run_json("import", str(folder), "--wait")
+    again = run_json("import", str(folder), "--wait", code=1)
     assert {Path(f["path"]).name: f["outcome"] for f in again["files"] if f["asset"]} == {
         "a.png": "duplicate",
         "same as a.png": "duplicate",
@@ -289,6 +312,44 @@ def test_a_search_that_cannot_be_understood_points_at_the_place(admin):
     with pytest.raises(CommandError) as caught:
         run("search", "dog (cat")
     assert str(caught.value).splitlines()[1:] == ["  dog (cat", "      ^"]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (("-dog",), {"cat", "house"}),
+        (("-dog", "-cat"), {"house"}),
+        (("dog -cat",), {"dog"}),
+        (("dog", "-cat"), {"dog"}),
+        (("-cat", "--limit", "9", "-house", "--sort=oldest"), {"dog"}),
+        (("--", "-cat", "-house"), {"dog"}),
+        (("-house",), {"dog", "cat"}),  # and not -h
+        (("-vase", "-v", "0"), {"dog", "cat", "house"}),  # and not -v
+        (("--", "-v", "-h"), {"dog", "cat", "house"}),
+        (("(-dog", "OR", "dog)", "-tag:cat", '-"house"'), {"dog"}),
+    ],
+)
+def test_words_with_a_dash_are_part_of_the_query_and_no_options(admin, words, found):
+    for name in ("dog", "cat", "house"):
+        AssetFactory(tags=[TagFactory(name=name)], filename=f"{name}.jpg")
+    body = run_json_before(words)
+    assert {result["filename"].removesuffix(".jpg") for result in body["results"]} == found
+
+
+def run_json_before(words: tuple[str, ...]):
+    """With ``--json`` first: after ``--`` it would be searched for."""
+    return json.loads(run("search", "--json", *words))
+
+
+def test_the_help_of_search_tells_of_dashes(capsys):
+    with pytest.raises(SystemExit):
+        ManagementUtility(["vitrine", "search", "-h"]).execute()
+    told = " ".join(capsys.readouterr().out.split())
+    assert told.startswith("usage: vitrine search")
+    assert "a word with one dash before it is one that the pictures shall not have" in told
+    with pytest.raises(SystemExit) as ended:
+        ManagementUtility(["vitrine", "search", "--nonsense"]).execute()
+    assert ended.value.code == 2
 
 
 # ------------------------------------------------------------ tokens, links

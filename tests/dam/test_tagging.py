@@ -1,24 +1,19 @@
-"""Answers of the pipeline and words of people, and what the catalogue makes of them."""
+"""Words of people and of curators, and what the catalogue makes of them beside the answers."""
 
 from __future__ import annotations
 
-import io
 from datetime import timedelta
 
-import numpy as np
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
-from PIL import Image
 
 from dam.assets.models import Asset
 from dam.assets.services import asset_create, asset_request_tags
 from dam.assets.storage import blob_store
-from dam.jobs.ledger import ledger
 from dam.jobs.models import TaggingJob
-from dam.tagging.models import Claim, Decision, Prediction, Tag
+from dam.tagging.models import Decision, Tag
 from dam.tagging.services import (
-    Recorded,
     claims_derive,
     claims_derive_all,
     decision_make,
@@ -30,147 +25,9 @@ from dam.tagging.services import (
     try_create,
 )
 from dam.tagging.vocabulary import VocabularyEntry, ancestors_refresh, vocabulary, vocabulary_register
-from pipeline.messages import (
-    FailureReason,
-    LabelScore,
-    ModelIdentity,
-    Outcome,
-    PictureFacts,
-    Purpose,
-    Rendition,
-    TagResult,
-    encode_embedding,
-)
+from tests.dam.tagging_scene import SURE, answer, picture, shown
 
-pytestmark = pytest.mark.django_db
-
-MODEL = ModelIdentity(name="tagger", version=1, preprocess_id="p", vocabulary_id="v", embedding_id="e")
-
-
-def picture(shade: int = 0) -> io.BytesIO:
-    stream = io.BytesIO()
-    Image.new("RGB", (64, 48), (shade, 30, 30)).save(stream, "PNG")
-    stream.seek(0)
-    return stream
-
-
-@pytest.fixture
-def person() -> User:
-    return User.objects.create_user("person")
-
-
-@pytest.fixture(autouse=True)
-def words() -> None:
-    vocabulary_register(
-        entries=[
-            VocabularyEntry(slug="animal", name="animal", kind="ancestor", threshold=0.3),
-            VocabularyEntry(slug="dog", name="dog", kind="ancestor", parents=["animal"], threshold=0.3),
-            VocabularyEntry(slug="beagle", name="beagle", parents=["dog"], synonyms=["hound"], threshold=0.3),
-            VocabularyEntry(slug="espresso", name="espresso", threshold=0.3),
-        ]
-    )
-
-
-@pytest.fixture
-def asset(person: User) -> Asset:
-    return asset_create(stream=picture(), filename="dog.png", user=person).asset
-
-
-def answer(job: TaggingJob, scores: dict[str, float], *, version: int = 1) -> TagResult:
-    return TagResult(
-        job_id=job.pk,
-        generation=job.generation,
-        purpose=Purpose(job.purpose),
-        outcome=Outcome.TAGGED,
-        model=MODEL.model_copy(update={"version": version}),
-        scores=[LabelScore(label=label, score=score) for label, score in scores.items()],
-        embedding_f32=encode_embedding(np.full(320, 320**-0.5, dtype=np.float32)),
-        picture=PictureFacts(width=64, height=48, placeholder="data:image/jpeg;base64,AA=="),
-        renditions=[Rendition(name="grid", key="k/grid.jpg", width=64, height=48)],
-    )
-
-
-def failure(job: TaggingJob) -> TagResult:
-    return TagResult(
-        job_id=job.pk,
-        generation=job.generation,
-        purpose=Purpose(job.purpose),
-        outcome=Outcome.FAILED,
-        reason=FailureReason.CORRUPT,
-        detail="The file ends too early.",
-    )
-
-
-def shown(asset: Asset) -> dict[str, str]:
-    return dict(Claim.objects.filter(asset=asset).values_list("tag__slug", "state"))
-
-
-SURE = {"beagle": 0.8, "dog": 0.9, "animal": 0.95, "espresso": 0.02}
-
-
-def test_an_answer_tags_its_asset_and_closes_its_job(asset: Asset) -> None:
-    job = TaggingJob.objects.get()
-    assert result_record(result=answer(job, SURE), words=vocabulary()) is Recorded.TAGGED
-    asset.refresh_from_db()
-    job.refresh_from_db()
-    assert (asset.state, job.state) == ("tagged", "done")
-    assert shown(asset) == {"beagle": "suggested", "dog": "suggested"}
-    assert set(asset.tag_ids) == set(
-        Tag.objects.filter(slug__in=["beagle", "dog", "animal"]).values_list("id", flat=True)
-    )
-    assert asset.current_version.renditions["grid"]["key"] == "k/grid.jpg"
-    assert Prediction.objects.get().scores == sorted(SURE.values(), reverse=True)
-    assert ledger().agrees
-
-
-def test_the_same_answer_twice_changes_nothing(asset: Asset) -> None:
-    job = TaggingJob.objects.get()
-    result_record(result=answer(job, SURE), words=vocabulary())
-    claims = list(Claim.objects.order_by("id").values())
-    assert result_record(result=answer(job, SURE), words=vocabulary()) is Recorded.IGNORED
-    assert list(Claim.objects.order_by("id").values()) == claims
-    assert Prediction.objects.count() == 1
-
-
-def test_an_answer_to_an_unknown_job_is_ignored(asset: Asset) -> None:
-    job = TaggingJob.objects.get()
-    stranger = answer(job, SURE).model_copy(update={"job_id": job.pk + 1000})
-    assert result_record(result=stranger, words=vocabulary()) is Recorded.IGNORED
-    assert Prediction.objects.count() == 0
-
-
-def test_an_answer_of_an_older_generation_is_superseded(asset: Asset) -> None:
-    old = TaggingJob.objects.get()
-    new = asset_request_tags(asset=asset)
-    assert result_record(result=answer(new, {"espresso": 0.9}), words=vocabulary()) is Recorded.TAGGED
-    assert result_record(result=answer(old, SURE), words=vocabulary()) is Recorded.SUPERSEDED
-    assert shown(asset) == {"espresso": "suggested"}
-    assert ledger().jobs == {"issued": 2, "queued": 0, "published": 0, "done": 2, "failed": 0}
-
-
-def test_a_bad_picture_fails_its_asset_with_the_reason(asset: Asset) -> None:
-    assert result_record(result=failure(TaggingJob.objects.get()), words=vocabulary()) is Recorded.FAILED
-    asset.refresh_from_db()
-    assert (asset.state, asset.reason, asset.detail) == ("failed", "corrupt", "The file ends too early.")
-    assert ledger().failed_by_reason == {"corrupt": 1}
-    assert ledger().agrees
-
-
-def test_a_failed_campaign_leaves_a_tagged_asset_as_it_was(asset: Asset) -> None:
-    result_record(result=answer(TaggingJob.objects.get(), SURE), words=vocabulary())
-    again = asset_request_tags(asset=asset, purpose=TaggingJob.Purpose.CAMPAIGN)
-    result_record(result=failure(again), words=vocabulary())
-    asset.refresh_from_db()
-    assert asset.state == "tagged"
-    assert shown(asset) == {"beagle": "suggested", "dog": "suggested"}
-
-
-def test_a_shadow_answer_is_stored_and_seen_by_nobody(asset: Asset) -> None:
-    result_record(result=answer(TaggingJob.objects.get(), SURE), words=vocabulary())
-    shadow = asset_request_tags(asset=asset, purpose=TaggingJob.Purpose.SHADOW)
-    result_record(result=answer(shadow, {"espresso": 0.9}, version=2), words=vocabulary())
-    assert shown(asset) == {"beagle": "suggested", "dog": "suggested"}
-    assert Prediction.objects.count() == 2
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("words")]
 
 
 def test_what_a_person_decided_no_model_overrides(asset: Asset, person: User) -> None:
@@ -216,6 +73,15 @@ def test_a_circle_of_parents_is_refused() -> None:
     Tag.objects.get(slug="animal").parents.add(Tag.objects.get(slug="beagle"))
     with pytest.raises(ValueError, match="own ancestor"):
         ancestors_refresh()
+
+
+def test_the_vocabulary_is_never_older_than_the_last_change_of_a_tag() -> None:
+    beagle = Tag.objects.get(slug="beagle")
+    for threshold in (0.4, 0.6, 0.4):
+        Tag.objects.filter(pk=beagle.pk).update(threshold=threshold)
+        assert vocabulary().rules[beagle.pk].threshold == threshold
+    beagle.delete()
+    assert "beagle" not in vocabulary().ids
 
 
 def test_labels_without_a_vocabulary_are_kept_unseen_until_it_is_registered(asset: Asset) -> None:
@@ -272,17 +138,6 @@ def test_names_that_share_their_ascii_letters_are_different_tags() -> None:
     tags = [tag_get_or_create(name=name)[0] for name in names]
     assert len({tag.pk for tag in tags}) == 4
     assert [tag_get_or_create(name=name)[0].pk for name in names] == [tag.pk for tag in tags]
-
-
-def test_a_try_is_answered_without_an_asset(person: User) -> None:
-    job = try_create(stream=picture(), user=person)
-    assert result_record(result=answer(job, SURE), words=vocabulary()) is Recorded.ANSWERED
-    job.refresh_from_db()
-    assert [tag["tag_id"] for tag in job.answer["tags"]] == [
-        Tag.objects.get(slug=slug).pk for slug in ("dog", "beagle")
-    ]
-    assert Asset.objects.count() == 0
-    assert ledger().jobs["issued"] == 0
 
 
 def test_old_tries_are_swept_with_their_bytes_unless_an_asset_has_them(person: User) -> None:

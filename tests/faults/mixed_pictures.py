@@ -26,8 +26,8 @@ _FORMATS = {
     "HEIF": ("heic", 1),
     "AVIF": ("avif", 1),
 }
-# A truncated file of these keeps its header. (A TIFF has its directory at the end, say.)
-_TRUNCATED = ("JPEG", "PNG", "WEBP")
+# Cut off, a file of these still has its header. (A TIFF has it at the end, a WebP tells its length.)
+_TRUNCATED = ("JPEG", "PNG")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def write_mixed(folder: Path, count: int, *, parts: int, seed: int) -> Files:
         seed: decides everything.
     """
     chance = random.Random(seed)
-    sources = [Image.open(path).convert("RGB") for path in package_photos()]
+    sources = [_source(path) for path in package_photos()]
     folders = tuple(folder / f"part_{part:02}" for part in range(parts))
     for each in folders:
         each.mkdir(parents=True)
@@ -74,6 +74,12 @@ def write_mixed(folder: Path, count: int, *, parts: int, seed: int) -> Files:
         (each / name).write_bytes(pictures.TEXT if part % 2 else pictures.EMPTY)
         refused.add(name)
     return Files(folders, frozenset(good), frozenset(bad), frozenset(refused))
+
+
+def _source(path: Path) -> Image.Image:
+    image = Image.open(path).convert("RGB")
+    image.thumbnail((2 * _LONG_SIDE, 2 * _LONG_SIDE))
+    return image
 
 
 def _crop(chance: random.Random, source: Image.Image) -> Image.Image:

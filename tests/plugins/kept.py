@@ -90,11 +90,10 @@ class KeptProcess:
         """SIGCONT."""
         self._signal(signal.SIGCONT)
 
-    def wait_for_death(self, within_s: float) -> Exit:
-        """Return when the process that runs now has died."""
-        before = len(self.exits)
-        wait_for(lambda: len(self.exits) > before, within_s, f"the death of {self.name}: {self.tail()}")
-        return self.exits[before]
+    def wait_for_exit(self, exits: int, within_s: float) -> Exit:
+        """The first end after so many, waited for."""
+        wait_for(lambda: len(self.exits) > exits, within_s, f"the end of {self.name}: {self.tail()}")
+        return self.exits[exits]
 
     def wait_for_start(self, starts: int) -> None:
         """Return when it was started more than ``starts`` times."""
@@ -159,7 +158,7 @@ class Keeper:
 
     def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
         self._logs = logs
-        self._environment = environment
+        self.environment = environment
         self.kept: list[KeptProcess] = []
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper")
@@ -174,7 +173,7 @@ class Keeper:
         **environment: str,
     ) -> KeptProcess:
         """A process that is not started yet. Those added last are ended first."""
-        program = Program(command, {**self._environment, **environment}, ROOT, death_signal=death_signal)
+        program = Program(command, {**self.environment, **environment}, ROOT, death_signal=death_signal)
         kept = KeptProcess(name, program, self._logs / f"{name.replace(' ', '_')}.log")
         self.kept.append(kept)
         return kept

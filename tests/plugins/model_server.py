@@ -61,9 +61,8 @@ def _recipe() -> str:
     return digest.hexdigest()[:16]
 
 
-@pytest.fixture(scope="session")
-def model_dir() -> Path:
-    """Folder with the default model in ``tagger/1``. Read-only for tests: it is shared and kept.
+def default_models() -> Path:
+    """Folder with the default model in ``tagger/1``, built if it is not there. It is shared: read only.
 
     Lies in ``VITRINE_TEST_MODELS`` (default ``build/test-models`` in the repository).
     """
@@ -74,6 +73,12 @@ def model_dir() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         build_default(folder, console=Console(file=sys.stderr))
     return folder
+
+
+@pytest.fixture(scope="session")
+def model_dir() -> Path:
+    """:func:`default_models`, for tests."""
+    return default_models()
 
 
 @contextmanager

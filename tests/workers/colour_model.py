@@ -11,6 +11,8 @@ from pipeline.messages import ModelIdentity
 from pipeline.ports import ModelMissingError, ModelSpec, Predictions, PredictorDownError, PreprocessSpec
 
 LABELS = ("red", "green", "blue", "never")
+DIMENSIONS = 320
+"""Of the embedding, as the catalogue stores it; all but three are zero."""
 
 
 def model_spec(version: int = 1, *, width: int = 32, height: int = 24, fit: str = "squash") -> ModelSpec:
@@ -47,7 +49,8 @@ class ColourModel:
         self.asked.append((label, len(images)))
         mean = images.reshape(len(images), -1, 3).mean(axis=1).astype(np.float32)
         scores = np.hstack([mean / 255, np.zeros((len(images), 1), np.float32)])
-        return Predictions(spec, scores, mean / np.maximum(1e-6, np.linalg.norm(mean, axis=1, keepdims=True)))
+        unit = mean / np.maximum(1e-6, np.linalg.norm(mean, axis=1, keepdims=True))
+        return Predictions(spec, scores, np.pad(unit, [(0, 0), (0, DIMENSIONS - 3)]))
 
     def _serving(self, label: str) -> ModelSpec:
         if self.down:

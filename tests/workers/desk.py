@@ -30,6 +30,8 @@ class Desk:
         self._publisher = transport.publisher()
         self._results = transport.consumer([RESULTS])
         self._found: dict[int, TagResult] = {}
+        self.answers_received = 0
+        """Counts what came twice twice."""
 
     def close(self) -> None:
         self._publisher.close()
@@ -68,12 +70,32 @@ class Desk:
         deadline = time.monotonic() + patience_s
         while not set(job_ids) <= set(found):
             assert time.monotonic() < deadline, f"no answer for {sorted(set(job_ids) - set(found))}"
-            deliveries = self._results.receive(limit=100, wait_s=0.5)
-            for delivery in deliveries:
-                result = TagResult.model_validate_json(delivery.body)
-                found[result.job_id] = result
-            self._results.ack(deliveries)
+            self._collect()
         return [found[number] for number in job_ids]
+
+    def answered(self) -> set[int]:
+        """The jobs that are answered by now."""
+        while self._collect():
+            pass
+        return set(self._found)
+
+    def waiting(self, queue: str = BULK) -> list[Delivery]:
+        """What waits in a queue of requests; takes it out."""
+        found = []
+        with self.transport.consumer([queue]) as consumer:
+            while deliveries := consumer.receive(limit=100, wait_s=2):
+                found += deliveries
+                consumer.ack(deliveries)
+        return found
+
+    def _collect(self) -> bool:
+        deliveries = self._results.receive(limit=100, wait_s=0.5)
+        for delivery in deliveries:
+            result = TagResult.model_validate_json(delivery.body)
+            self._found[result.job_id] = result
+            self.answers_received += 1
+        self._results.ack(deliveries)
+        return bool(deliveries)
 
     def has_answers(self) -> bool:
         return self.transport.depths()[RESULTS].ready > 0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Self
 
 from pipeline.messages import Outcome
-from pipeline.topology import BULK, INTERACTIVE
+from pipeline.ports import Message, Publisher, QueueFullError, Transport
+from pipeline.topology import BULK, INTERACTIVE, RESULTS
 from tests.pipeline import pictures
 from tests.workers.colour_model import ColourModel
 from tests.workers.counting_blobs import CountingBlobStore
@@ -82,6 +85,66 @@ def test_a_stop_during_an_outage_gives_the_messages_back_after_the_deadline(
     model.down = False
     start_worker()
     assert desk.answers(jobs)[0].outcome is Outcome.TAGGED
+
+
+class NarrowPublisher:
+    """Takes the odd positions only while the queue is full."""
+
+    def __init__(self, publisher: Publisher, narrow: NarrowTransport) -> None:
+        self._publisher = publisher
+        self._narrow = narrow
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        refused = frozenset(range(0, len(messages), 2)) if self._narrow.full else frozenset()
+        taken = [message for index, message in enumerate(messages) if index not in refused]
+        self._publisher.publish(taken)
+        self._narrow.taken += [message.message_id for message in taken]
+        if refused:
+            raise QueueFullError(refused, frozenset({RESULTS}))
+
+    def close(self) -> None:
+        self._publisher.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class NarrowTransport:
+    """A real transport whose queue of results may be full, exactly as far as a test says."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.full = True
+        self.taken: list[str] = []
+        """Ids of the messages that were stored, in that order."""
+
+    def publisher(self) -> NarrowPublisher:
+        return NarrowPublisher(self._transport.publisher(), self)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def test_a_full_queue_of_results_is_told_again_only_what_it_refused(
+    start_worker: Start, desk: Desk, transport: Transport, blobs: CountingBlobStore, model: ColourModel
+) -> None:
+    narrow = NarrowTransport(transport)
+    jobs = desk.ask(*(pictures.jpeg(seed=i) for i in range(40)), queue=BULK)
+    worker = start_worker(over=narrow, batch_size=40)
+    wait_until(lambda: f"full: {RESULTS}" in worker.health.readiness(), "the worker tells why it waits")
+    held = transport.depths()[BULK].held
+    assert held == len(jobs)
+
+    narrow.full = False
+
+    assert {result.outcome for result in desk.answers(jobs)} == {Outcome.TAGGED}
+    wait_until(desk.everything_acknowledged, "acknowledgement")
+    assert sorted(narrow.taken) == sorted(f"{number}-1" for number in jobs)
+    assert blobs.reads == len(jobs)
+    assert model.asked == [("", len(jobs))]
 
 
 def test_a_label_that_nobody_serves_is_dead_lettered_and_blocks_nobody(

@@ -6,9 +6,11 @@ The catalogue has no worker here; where a test needs an answer, it records one a
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from PIL import Image
+from playwright.sync_api import Page, Route
 
 from dam.assets.models import Asset
 from dam.assets.storage import blob_store
@@ -59,3 +61,14 @@ def answer(asset: Asset, **scores: float) -> None:
         ),
         words=vocabulary(),
     )
+
+
+def hold(page: Page, address: str | re.Pattern[str]) -> list[Route]:
+    """Requests for that address go nowhere: each waits in the list until the test lets it go on."""
+    held: list[Route] = []
+
+    def take(route: Route) -> None:
+        held.append(route)
+
+    page.route(address, take)
+    return held

@@ -6,10 +6,12 @@ import base64
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page, Route, expect
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, Request, expect
+from pytest_django.live_server_helper import LiveServer
 
 from dam.assets.models import Asset
-from tests.dam.library_browser.scene import MARKS, answer, jpeg
+from tests.dam.library_browser.scene import MARKS, answer, hold, jpeg
 from tests.plugins.browser import Console
 
 pytestmark = MARKS
@@ -100,12 +102,7 @@ def test_uploads_go_on_while_one_looks_at_other_pages_and_leaving_is_warned_of(
 ) -> None:
     add("here.jpg", dog=0.9)
     page = open_page()
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route("**/api/v1/assets/", hold)
+    held = hold(page, "**/api/v1/assets/")
     drop(page, slow_jpg=jpeg("pink"))
     expect(page.locator('.parcel[data-phase="sending"]')).to_have_count(1)
     page.get_by_role("link", name="Tags").click()
@@ -114,3 +111,55 @@ def test_uploads_go_on_while_one_looks_at_other_pages_and_leaving_is_warned_of(
     held[0].continue_()
     expect(page.locator('.parcel[data-phase="pending"]')).to_have_count(1)
     assert page.evaluate("dispatchEvent(new Event('beforeunload', {cancelable: true}))")
+
+
+def test_uploads_wait_for_a_new_sign_in_and_then_go_on(
+    open_page: Callable[..., Page], live_server: LiveServer, anna: User, console: Console
+) -> None:
+    console.expect("status of 401")
+    page = open_page()
+    token = page.evaluate("document.cookie")
+    sent: list[Request] = []
+    page.on("request", lambda request: sent.append(request) if request.url.endswith("/assets/") else None)
+    page.context.clear_cookies()
+    anna.set_password("correct horse")
+    anna.save()
+    drop(page, **{f"{number}_jpg": jpeg(f"rgb({40 * number}, 0, 0)") for number in range(6)})
+    expect(page.locator("#tray-title")).to_have_text("You are signed out")
+    expect(page.locator("#tray-sub")).to_have_text("6 not sent")
+    expect(page.locator("#tray-signed-out")).to_have_text(
+        "You are signed out. Sign in again, and these uploads go on."
+    )
+    assert len(sent) <= 3  # those under way; neither the others nor a second try
+    assert page.evaluate("!dispatchEvent(new Event('beforeunload', {cancelable: true}))")
+
+    with page.expect_popup() as popup:
+        page.get_by_role("link", name="Sign in again").click()
+    other = popup.value
+    other.get_by_label("User name").fill("anna")
+    other.get_by_label("Password").fill("correct horse")
+    other.get_by_role("button", name="Sign in").click()
+    other.wait_for_url(f"{live_server.url}/")
+    assert page.evaluate("document.cookie") != token  # so that of this page is no longer worth anything
+    page.evaluate("dispatchEvent(new Event('focus'))")  # a headless page never loses it
+    expect(page.locator('.parcel[data-phase="pending"]')).to_have_count(6)
+    expect(page.locator("#tray-signed-out")).to_be_hidden()
+    assert Asset.objects.filter(uploaded_by=anna).count() == 6
+
+
+def test_uploads_are_tried_again_on_request_while_one_is_still_signed_out(
+    open_page: Callable[..., Page], console: Console
+) -> None:
+    console.expect("status of 401")
+    page = open_page()
+    kept = page.context.cookies()
+    page.context.clear_cookies()
+    drop(page, a_jpg=jpeg())
+    retry = page.locator("#tray-retry")
+    expect(retry).to_be_visible()
+    with page.expect_response("**/api/v1/assets/"):
+        retry.click()
+    expect(page.locator("#tray-title")).to_have_text("You are signed out")
+    page.context.add_cookies(kept)
+    retry.click()
+    expect(page.locator('.parcel[data-phase="pending"]')).to_have_count(1)

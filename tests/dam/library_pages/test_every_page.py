@@ -73,3 +73,9 @@ def test_a_page_that_is_not_there_says_so_in_our_style(client: Client) -> None:
 
 def test_every_template_is_free_of_syntax_errors() -> None:
     call_command("check", "--tag", "templates")
+
+
+def test_the_address_where_browsers_look_for_an_icon_leads_to_ours() -> None:
+    response = Client().get("/favicon.ico")
+    assert response.status_code == 302
+    assert re.fullmatch(r"/static/library/favicon(\.\w+)?\.svg", response.headers["Location"])

@@ -7,11 +7,13 @@ from urllib.parse import parse_qs
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from dam.assets.models import Asset
-from dam.tagging.models import Tag
-from tests.dam.factories import AssetFactory, TagFactory
+from dam.tagging.models import Claim, Tag
+from tests.dam.factories import AssetFactory, ClaimFactory, TagFactory
 from tests.dam.library_pages.rendered import picture_made, text
 
 pytestmark = pytest.mark.django_db
@@ -132,6 +134,50 @@ def test_the_tags_page_counts_what_occurs_and_shows_a_picture_of_each(client: Cl
     assert "unused" not in html
     pictures = re.findall(r'<img src="([^"]*)"', html)
     assert len(set(pictures)) == 2
+
+
+def cover_of(html: str, name: str) -> str:
+    """Id of the asset on the cover of a tag."""
+    found = re.search(
+        r'assets/(\d+)/renditions/grid[^"]*"(?:(?!</a>).)*cover-name"><span>' + name, html, re.DOTALL
+    )
+    assert found is not None
+    return found[1]
+
+
+def test_a_tag_s_cover_is_the_picture_that_shows_it_most_surely(client: Client, anna: User) -> None:
+    animal = TagFactory(name="animal", kind=Tag.Kind.ANCESTOR)
+    dog = TagFactory(name="dog", parents=[animal])
+
+    def picture(score: float, state: str = Claim.State.SUGGESTED) -> str:
+        asset = picture_made(AssetFactory(uploaded_by=anna, tag_ids=[animal.pk, dog.pk]))
+        ClaimFactory(asset=asset, tag=dog, score=score, state=state)
+        return str(asset.pk)
+
+    sure = picture(0.9)
+    surest = picture(0.99)
+    picture(0.6)
+    html = text(client.get("/tags/"))
+    # The rarer one, or the later tag of as many pictures, chooses first; no picture is shown twice.
+    assert (cover_of(html, "dog"), cover_of(html, "animal")) == (surest, sure)
+    accepted = picture(0.5, Claim.State.ACCEPTED)
+    picture(0.7)
+    html = text(client.get("/tags/"))
+    assert (cover_of(html, "dog"), cover_of(html, "animal")) == (accepted, surest)
+
+
+def test_more_pictures_cost_the_tags_page_no_more_queries(client: Client, anna: User) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            client.get("/tags/")
+        return len(captured)
+
+    for number in range(3):
+        picture_made(AssetFactory(uploaded_by=anna, tags=[TagFactory(name=f"tag {number}")]))
+    few = queries()
+    for number in range(9):
+        picture_made(AssetFactory(uploaded_by=anna, tags=[TagFactory(name=f"tag {number}")]))
+    assert queries() == few
 
 
 def test_the_tags_page_says_so_when_there_are_none(client: Client) -> None:

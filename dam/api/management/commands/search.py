@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -16,13 +19,53 @@ from dam.search.paging import SORTS
 from dam.search.selectors import search_assets, shown_claims
 
 _PAGE = 200
+# What begins with one dash is a word that pictures shall not have, but for -h, -v and -v 0 to -v 3.
+_WITHOUT = re.compile(r"-(?!-)(?!(h|v[0-3]?)$)")
+
+
+class _QueryParser(CommandParser):
+    """Takes ``-cat`` for a part of the query, wherever it stands; after ``--``, all that follows."""
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]  # no overloads
+        words = _told_apart(sys.argv[1:] if args is None else args)
+        return self.parse_intermixed_args(list(words), namespace)
+
+
+def _told_apart(words: Sequence[str]) -> Iterator[str]:
+    """With a space before what belongs to the query: so argparse takes none of it for an option."""
+    words = list(words)
+    end = words.index("--") if "--" in words else len(words)
+    for word in words[:end]:
+        yield f" {word}" if _WITHOUT.match(word) else word
+    for word in words[end + 1 :]:
+        yield f" {word}"
 
 
 class Command(BaseCommand):
-    help = "Find pictures, as the search field does. Quote the query: vitrine search 'dog -cat'."
+    help = (
+        "Find pictures, as the search field does: vitrine search 'dog -cat'. Quotes or not, a word with one "
+        "dash before it is one that the pictures shall not have; after -- this holds for -h and -v, too."
+    )
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Django's, reading dashes as searches do."""
+        usual = super().create_parser(prog_name, subcommand, **kwargs)
+        return _QueryParser(
+            prog=usual.prog,
+            description=usual.description,
+            formatter_class=usual.formatter_class,
+            called_from_command_line=usual.called_from_command_line,
+            parents=[usual],
+            add_help=False,
+        )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("query", nargs="*", help='words, "exact words", tag:name, -not, OR; nothing: all')
+        parser.add_argument(
+            "query",
+            nargs="*",
+            type=str.strip,
+            help='words, "exact words", tag:name, -not, OR; nothing: all',
+        )
         parser.add_argument("--user", help="who searches (default: the first administrator)")
         parser.add_argument("--sort", choices=SORTS, default="newest")
         parser.add_argument("--limit", type=int, default=20, help="how many at most (default: 20)")

@@ -55,7 +55,7 @@ class Command(BaseCommand):
     def _list(self, options: dict[str, Any]) -> None:
         state = "" if options["state"] == _ANY else options["state"]
         found = dead_letters(state=state, reason=options["reason"])
-        letters, count = list(found[: max(options["limit"], 0)]), found.count()
+        letters, count = list(found.select_related("job")[: max(options["limit"], 0)]), found.count()
         if options["json"]:
             self.stdout.write(json.dumps({"count": count, "dead_letters": [_facts(one) for one in letters]}))
         elif not count:
@@ -103,8 +103,9 @@ class Command(BaseCommand):
         if bool(ids) == options["all"]:
             raise CommandError("give either ids or --all")
         if not ids:
-            return list(dead_letters(state=DeadLetter.State.KEPT, reason=options["reason"]))
-        letters = list(dead_letters(reason=options["reason"]).filter(pk__in=ids))
+            kept = dead_letters(state=DeadLetter.State.KEPT, reason=options["reason"])
+            return list(kept.only("pk"))
+        letters = list(dead_letters(reason=options["reason"]).filter(pk__in=ids).only("pk"))
         missing = sorted({*ids} - {letter.pk for letter in letters})
         if missing:
             raise CommandError(f"nothing done; there is no such dead letter: {', '.join(map(str, missing))}")

@@ -3,6 +3,7 @@ from __future__ import annotations  # noqa: N999  # the command's name
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,9 @@ _INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 class Command(BaseCommand):
     help = (
         "Catalogue pictures and folders of pictures on this server. Running it again continues: what is "
-        "there already counts as duplicate. Exit code 1 for a path that does not exist, for an outage, and "
-        "with --wait if some were not tagged in time."
+        "there already counts as duplicate. Exit code 1 if any file was refused (the others are kept), if "
+        "there was none, for a path that does not exist, for an outage, and with --wait if some were not "
+        "tagged in time."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -67,8 +69,14 @@ class Command(BaseCommand):
         if interrupted:
             self.stderr.write("Interrupted. What is listed is kept; run it again to continue.")
             sys.exit(_INTERRUPTED)
+        if not done.files:
+            places = ", ".join(_readable(path) for path in options["paths"])
+            raise CommandError(f"No pictures in {places}.")
+        problems = [_refusals(done)] if any(file.outcome == "refused" for file in done.files) else []
         if options["wait"] and still:
-            self.stderr.write(f"{still} pictures were not tagged in time.")
+            problems.append(f"{still} pictures were not tagged in time.")
+        if problems:
+            self.stderr.write("\n".join(problems))
             sys.exit(1)
 
     def _run(self, done: Import, user: User, options: dict[str, Any]) -> bool:
@@ -124,6 +132,13 @@ def _wait(done: Import, timeout_s: float | None, console: Console, *, shown: boo
         advance(len(ids))
 
 
+def _refusals(done: Import) -> str:
+    """How many files were refused, and why."""
+    reasons = Counter(file.reason for file in done.files if file.outcome == "refused")
+    listed = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
+    return f"{reasons.total()} of {len(done.files)} files were refused: {listed}. The others are kept."
+
+
 def _report(done: Import) -> str:
     """The sums, then every file that needs attention."""
     console = Console(file=None, width=120, force_terminal=False)
@@ -145,7 +160,11 @@ def _table_of(files: list[ImportedFile]) -> Table:
     for title in ("file", "outcome", "reason", "detail"):
         table.add_column(title, overflow="fold")
     for file in files:
-        # As Text: names may hold square brackets. Names that are no UTF-8 are shown escaped.
-        name = str(file.path).encode("utf-8", "backslashreplace").decode()
-        table.add_row(Text(name), file.outcome, file.reason, Text(file.detail))
+        # As Text: names may hold square brackets.
+        table.add_row(Text(_readable(file.path)), file.outcome, file.reason, Text(file.detail))
     return table
+
+
+def _readable(path: Path) -> str:
+    """A name that is no UTF-8 is shown escaped."""
+    return str(path).encode("utf-8", "backslashreplace").decode()

@@ -24,8 +24,8 @@ class Command(BaseCommand):
             _print(sums)
         if not sums.agrees:
             raise CommandError(
-                f"the ledger does not agree: {sums.forgotten} pending without a job, "
-                f"{sums.unproven} tagged without a prediction"
+                f"the ledger does not agree: {sums.forgotten} pending without a job, {sums.unproven} tagged "
+                f"without a prediction, {sums.unexplained} failed without a failed job"
             )
 
 
@@ -40,4 +40,16 @@ def _print(sums: Ledger) -> None:
     table.add_section()
     for state, count in sums.jobs.items():
         table.add_row(f"jobs {state}", str(count))
+    if sums.oldest_open_s is not None:
+        table.add_row("oldest open job", _age(sums.oldest_open_s))
+    table.add_section()
+    table.add_row("dead letters kept", str(sums.dead_letters))
     Console().print(table)
+
+
+def _age(seconds: float) -> str:
+    """In the largest unit that gives a number above one."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,6 +1,6 @@
 // The page of one picture by keyboard: tags with the arrows, a and r; pictures with the arrows left and right.
 
-import { $, $$, announce, isTyping, withModifier } from "./dom.js";
+import { $, $$, announce, isTyping, toast, withModifier } from "./dom.js";
 import { back, onPage, refresh } from "./navigate.js";
 import { showPlaceholders } from "./pictures.js";
 import { combobox } from "./combobox.js";
@@ -11,6 +11,10 @@ const MOST_ENLARGED = 2;
 const SWIPE_PX = 60;
 let article = null;
 let chosen = ""; // slug of the tag that was acted on, to find one's place again after the list was redrawn
+let justRejected = false; // the newest decision here was a rejection
+let resting = null; // where the focus was put after it
+let undoNext = false; // asked for while the answer to a decision was on its way
+let say = announce; // what is not done where one looks is told to everybody
 
 // Not offsetParent: inside a closed <details> Chromium has one, and focus() would silently do nothing.
 function canBeSeen(claim) {
@@ -36,6 +40,27 @@ function act(verdict) {
   return true;
 }
 
+/**
+ * Take back what was said of the chosen tag; or the rejection just made, as long as one stays where it left the
+ * focus; or one's own newest rejection, if nothing is chosen that could be undone.
+ */
+function undo() {
+  undoNext = Boolean($(".htmx-request", article));
+  if (undoNext) return true;
+  const isStill = justRejected && document.activeElement === resting;
+  if (!isStill && act("withdrawn")) return true;
+  const fold = $(".fold[data-undo]", article);
+  const button = fold && $(`#claim-${CSS.escape(fold.dataset.undo)} button[value="withdrawn"]`, fold);
+  if (!button) {
+    if ($("[data-add-tag]", article)) toast("Nothing to undo: you have rejected no tag of this picture.");
+    return true;
+  }
+  fold.open = true;
+  say = toast;
+  button.click();
+  return true;
+}
+
 function step(rel) {
   const link = $(`a[rel="${rel}"]`, article);
   link?.click();
@@ -51,7 +76,7 @@ function onKey(event) {
     ArrowUp: () => (focusClaim(-1), true),
     a: () => act("accepted"),
     r: () => act("rejected"),
-    z: () => act("withdrawn"),
+    z: undo,
     t: () => ($("#new-tag")?.focus(), true),
     Escape: () => (back($("[data-back]", article).href), true),
   }[event.key]?.();
@@ -63,14 +88,18 @@ function onRedraw() {
   showPlaceholders(article);
   addField();
   if (!chosen) return;
+  const again = undoNext;
+  undoNext = false;
   if (chosen === "#new-tag") {
     $("#new-tag")?.focus();
   } else {
     const same = document.getElementById(`claim-${chosen.slug}`);
-    const target = same && canBeSeen(same) ? same : claims()[Math.min(chosen.place, claims().length - 1)];
-    (target ?? $("#new-tag"))?.focus({ preventScroll: true });
+    const place = Math.max(0, Math.min(chosen.place, claims().length - 1));
+    resting = same && canBeSeen(same) ? same : (claims()[place] ?? $(".fold > summary", article) ?? $("#new-tag"));
+    resting?.focus({ preventScroll: true });
   }
   chosen = "";
+  if (again) undo();
 }
 
 function addField() {
@@ -110,13 +139,18 @@ export function start() {
   watchSwipes();
   document.addEventListener("submit", (event) => {
     const claim = event.target.closest(".claim");
-    if (claim) chosen = { slug: claim.dataset.slug, place: claims().indexOf(claim) };
-    else if (event.target.matches("[data-add-tag]")) chosen = "#new-tag";
+    if (claim) {
+      chosen = { slug: claim.dataset.slug, place: claims().indexOf(claim) };
+      justRejected = event.submitter?.value === "rejected";
+    } else if (event.target.matches("[data-add-tag]")) chosen = "#new-tag";
   }, true);
   document.addEventListener("htmx:afterSettle", (event) => {
     if (article?.isConnected && $("#claims", article) && event.target.closest?.(".asset")) onRedraw();
   });
-  document.addEventListener("vitrine:said", (event) => announce(event.detail.text));
+  document.addEventListener("vitrine:said", (event) => {
+    say(event.detail.text);
+    say = announce;
+  });
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
@@ -130,6 +164,7 @@ export function start() {
 
 export function open(main) {
   article = $("article[data-asset]", main);
+  justRejected = undoNext = false;
   if (!article) return;
   stageSized.disconnect();
   stageSized.observe($(".stage-picture", article)); // calls back at once, too

@@ -3,13 +3,16 @@
 export const $ = (selector, root = document) => root.querySelector(selector);
 export const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-export const csrf = () => document.body.dataset.csrf;
+/** The cookie first: it changes when one signs in again in another tab, and the page does not. */
+export const csrf = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? document.body.dataset.csrf;
+
+/** Whether keys go into this element as text. */
+export function isField(element) {
+  return element instanceof HTMLElement && (element.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName));
+}
 
 /** Whether keys that are typed belong to a field. */
-export function isTyping(event) {
-  const at = event.target;
-  return at instanceof HTMLElement && (at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName));
-}
+export const isTyping = (event) => isField(event.target);
 
 export const withModifier = (event) => event.ctrlKey || event.metaKey || event.altKey;
 

@@ -1,5 +1,6 @@
 // The wall of pictures: rows of equal height that fill the width, more of them as one scrolls, arrow keys.
 
+import { askCards } from "./cards.js";
 import { $, $$, elements, isTyping, withModifier } from "./dom.js";
 import { showPlaceholders } from "./pictures.js";
 import { watch } from "./watch.js";
@@ -8,6 +9,8 @@ const AHEAD = "1600px";
 const RATIO = { min: 0.45, max: 3.4 };
 let wall = null;
 let widthSeen = 0;
+const decided = new Map(); // asset id → when a decision on its page was answered
+const asOf = new WeakMap(); // wall → the moment from which on its cards may be out of date
 
 const resized = new ResizeObserver(() => {
   if (wall && widthOf(wall) !== widthSeen) justify();
@@ -127,6 +130,23 @@ function settle(fresh) {
   }
 }
 
+/** The tags of a picture were changed on its own page: its cards are drawn again, now or when one returns to them. */
+export function cardChanged(id) {
+  decided.set(String(id), performance.now());
+  if (wall?.isConnected) drawChanged();
+}
+
+async function drawChanged() {
+  const mine = wall;
+  const since = asOf.get(mine);
+  const ids = [...decided].filter(([id, at]) => at >= since && $(`.card[data-asset-id="${id}"]`, mine)).map(([id]) => id);
+  if (!ids.length) return;
+  asOf.set(mine, performance.now());
+  const cards = await askCards(ids);
+  if (cards) cards.forEach(settle);
+  else asOf.set(mine, since); // the next time that one comes by
+}
+
 /** Put cards of new uploads at the head of the plain library. */
 export function prepend(cards) {
   if (wall?.dataset.fresh !== "yes") return false;
@@ -182,6 +202,11 @@ function vertical(cards, at, step) {
 }
 
 export function start() {
+  // Said of the request and not of the page, which one may have left before the answer came.
+  document.addEventListener("htmx:beforeSend", ({ detail }) => {
+    const article = detail.elt.closest("article[data-asset]");
+    if (article) detail.xhr.addEventListener("loadend", () => cardChanged(article.dataset.asset));
+  });
   document.addEventListener("keydown", (event) => {
     if (!wall || !event.key.startsWith("Arrow") || withModifier(event) || event.shiftKey || isTyping(event)) return;
     if (event.target.closest(".menu, dialog, .tray")) return;
@@ -194,6 +219,8 @@ export function open(main) {
   nearEnd.disconnect();
   wall = $("#wall", main);
   if (!wall) return;
+  if (asOf.has(wall)) drawChanged();
+  else asOf.set(wall, performance.now());
   justify();
   resized.observe(wall);
   watchPending();

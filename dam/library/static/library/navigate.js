@@ -1,12 +1,13 @@
 // Pages change without leaving the document, so that uploads go on, and a page that one returns to is the
 // very same one: its pictures, its scroll position, its focus. Without this module every link still works.
 
-import { $, announce, toast } from "./dom.js";
+import { $, announce, isField, toast } from "./dom.js";
 
 const KEPT = 6;
 const SECRET = new Set(["tokens", "password"]); // what these show is gone when one leaves
 const kept = new Map(); // history key → { main, title, scroll, focus, search }
 let here = history.state?.key ?? crypto.randomUUID();
+let search = $("#q")?.defaultValue ?? ""; // of this page, whatever is being typed
 let running = null;
 const listeners = [];
 
@@ -28,7 +29,8 @@ export async function go(address, { replace = false } = {}) {
   history[replace ? "replaceState" : "pushState"]({ key: here, from }, "", page.address);
   place(page, { fresh: true });
   scrollTo(0, 0);
-  $("#main").focus({ preventScroll: true });
+  // Who types the next search already goes on typing.
+  if (!isField(document.activeElement)) $("#main").focus({ preventScroll: true });
   announce([document.title, $(".results-count")?.textContent].filter(Boolean).join(", "));
 }
 
@@ -46,10 +48,11 @@ export function back(address) {
 
 async function load(url) {
   running?.abort();
-  running = new AbortController();
+  const mine = new AbortController();
+  running = mine;
   document.documentElement.classList.add("is-loading");
   try {
-    const response = await fetch(url, { signal: running.signal, headers: { Accept: "text/html" } });
+    const response = await fetch(url, { signal: mine.signal, headers: { Accept: "text/html" } });
     const found = new DOMParser().parseFromString(await response.text(), "text/html");
     const main = $("#main", found);
     if (!main) {
@@ -57,14 +60,13 @@ async function load(url) {
       location.assign(response.url);
       return null;
     }
-    const search = $("#q", found)?.value ?? "";
     const address = response.redirected ? response.url + url.hash : url.href;
-    return { main: document.adoptNode(main), title: found.title, search, address };
+    return { main: document.adoptNode(main), title: found.title, search: $("#q", found)?.value ?? "", address };
   } catch (error) {
     if (error.name !== "AbortError") location.assign(url);
     return null;
   } finally {
-    document.documentElement.classList.remove("is-loading");
+    if (running === mine) document.documentElement.classList.remove("is-loading");
   }
 }
 
@@ -73,7 +75,7 @@ function keep() {
   if (SECRET.has(main.dataset.page)) return;
   const focus = main.contains(document.activeElement) ? document.activeElement : null;
   kept.delete(here);
-  kept.set(here, { main, title: document.title, scroll: scrollY, focus, search: $("#q")?.value ?? "" });
+  kept.set(here, { main, title: document.title, scroll: scrollY, focus, search });
   if (kept.size > KEPT) kept.delete(kept.keys().next().value);
 }
 
@@ -85,8 +87,9 @@ function place(page, { fresh }) {
     if (link.dataset.section === section) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  search = page.search;
   const field = $("#q");
-  if (field && document.activeElement !== field) field.value = page.search;
+  if (field && !(fresh && document.activeElement === field)) field.value = search;
   if (fresh) window.htmx?.process(page.main);
   for (const listener of listeners) listener(page.main);
 }
@@ -100,15 +103,21 @@ async function onPopState(event) {
   const page = kept.get(key);
   if (!page) {
     const loaded = await load(new URL(location.href));
-    if (loaded) place(loaded, { fresh: true });
+    if (!loaded) return;
+    place(loaded, { fresh: true });
+    if (!isField(document.activeElement)) returnTo(left);
     return;
   }
   place(page, { fresh: false });
   scrollTo(0, page.scroll);
-  // From a picture one returns to its place among the others, wherever one had paged to meanwhile.
-  const card = left && $(`.card[data-asset-id="${left}"] .card-link`);
-  (card ?? page.focus)?.focus({ preventScroll: true });
-  card?.scrollIntoView({ block: "nearest" });
+  returnTo(left, page.focus);
+}
+
+/** From a picture one returns to its place among the others, wherever one had paged to meanwhile. */
+function returnTo(asset, otherwise = null) {
+  const card = asset && $(`.card[data-asset-id="${asset}"] .card-link`);
+  (card || otherwise)?.focus({ preventScroll: true });
+  if (card) card.scrollIntoView({ block: "nearest" });
 }
 
 function pageLink(event) {
@@ -133,9 +142,14 @@ export function start() {
     const form = event.target;
     if (event.defaultPrevented || form.method !== "get") return;
     event.preventDefault();
-    const values = [...new FormData(form)].filter(([, value]) => String(value).trim());
-    const query = new URLSearchParams(values).toString();
-    go(form.action + (query ? `?${query}` : ""));
+    const values = new URLSearchParams([...new FormData(form)].filter(([, value]) => String(value).trim()));
+    if ("search" in form.dataset) {
+      // The form stays while pages change, so its own sort is that of the page that came first.
+      const sort = new URLSearchParams(location.search).get("sort");
+      if (sort) values.set("sort", sort);
+      else values.delete("sort");
+    }
+    go(`${form.action}?${values}`.replace(/\?$/, ""));
   });
   // What htmx loads may be the sign-in page, when the session ended meanwhile.
   document.addEventListener("htmx:beforeSwap", (event) => {

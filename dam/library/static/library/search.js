@@ -2,7 +2,6 @@
 
 import { $, icon } from "./dom.js";
 import { combobox } from "./combobox.js";
-import { go } from "./navigate.js";
 
 const MOST_WORDS = 3;
 
@@ -101,7 +100,7 @@ export function start() {
   clear.addEventListener("click", () => {
     input.value = "";
     showClear();
-    if (new URLSearchParams(location.search).get("q")) go(form.action);
+    if (new URLSearchParams(location.search).get("q")) form.requestSubmit();
     input.focus();
   });
   return showClear;

@@ -2,7 +2,12 @@
 
 import { csrf } from "./dom.js";
 
-/** What the server or the network said. `kind`: ok, refused (it said why), lost (worth another try), stopped. */
+const NOT_SIGNED_IN = new Set(["not-authenticated", "authentication-failed"]);
+
+/**
+ * What the server or the network said. `kind`: ok, refused (it said why), lost (worth another try), signed-out
+ * (worth one after signing in), stopped.
+ */
 export function send(url, file, { progress = () => {}, signal, fields = {} } = {}) {
   return new Promise((done) => {
     const request = new XMLHttpRequest();
@@ -20,7 +25,7 @@ export function send(url, file, { progress = () => {}, signal, fields = {} } = {
     signal?.addEventListener("abort", () => request.abort());
     const body = new FormData();
     for (const [name, value] of Object.entries(fields)) body.append(name, value);
-  body.append("file", file, file.name);
+    body.append("file", file, file.name);
     request.send(body);
   });
 }
@@ -30,7 +35,7 @@ function outcome(request) {
   const body = json(request.responseText);
   if (status >= 200 && status < 300 && body) return { kind: "ok", status, body };
   const said = body?.detail ?? body?.title;
-  if (status === 401 || (status === 403 && !body?.code)) return { kind: "lost", said: said ?? "You are signed out. Sign in again." };
+  if (status === 401 || NOT_SIGNED_IN.has(body?.code)) return { kind: "signed-out", said: "You are signed out. Sign in again." };
   if (status === 413) return { kind: "refused", said: said ?? "The file is larger than the limit." };
   if (status === 429) return { kind: "lost", said: said ?? "Too many at once; try again in a moment." };
   if (status >= 400 && status < 500) return { kind: "refused", said: said ?? `The server refused it (${status}).` };

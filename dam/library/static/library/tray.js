@@ -1,6 +1,7 @@
 // The upload tray: a few files at a time, a bar for each and for all, and what became of every one.
 
-import { $, announce, elements, icon, setBar } from "./dom.js";
+import { askCards } from "./cards.js";
+import { $, announce, icon, setBar } from "./dom.js";
 import { prepend } from "./grid.js";
 import { refresh } from "./navigate.js";
 import { send } from "./send.js";
@@ -20,10 +21,12 @@ const parcels = [];
 const arrived = [];
 let running = 0;
 let settleTimer = null;
+let signedOut = false; // nothing more is sent until that has changed
 
 /** Files to upload; they join those that are under way. */
 export function add(files) {
   if (!files.length) return;
+  signedOut = false;
   const tray = $("#tray");
   if (tray.hidden || parcels.every((parcel) => OVER.has(parcel.phase))) clear();
   for (const file of files) {
@@ -43,7 +46,7 @@ function clear() {
 }
 
 function pump() {
-  while (running < AT_ONCE) {
+  while (running < AT_ONCE && !signedOut) {
     const parcel = parcels.find(({ phase }) => phase === "waiting");
     if (!parcel) break;
     upload(parcel);
@@ -65,7 +68,12 @@ async function upload(parcel) {
     },
   });
   running -= 1;
+  if (result.kind !== "ok") parcel.share = 0;
   if (result.kind === "ok") take(parcel, result);
+  else if (result.kind === "signed-out") {
+    signedOut = true;
+    set(parcel, "lost", "Not sent: you are signed out.");
+  }
   else if (result.kind === "lost" && parcel.tries <= RETRIES && navigator.onLine) {
     set(parcel, "lost", `${result.said} Trying again.`);
     setTimeout(() => parcel.phase === "lost" && (set(parcel, "waiting", "Waiting"), pump()), RETRY_MS * parcel.tries);
@@ -94,10 +102,8 @@ async function showArrived() {
     await refresh();
     return;
   }
-  const url = new URL($("#tray").dataset.cardsUrl, location.href);
-  url.searchParams.set("ids", ids.sort((a, b) => b - a).join(","));
-  const response = await fetch(url).catch(() => null);
-  if (response?.ok && !response.redirected) prepend(elements(await response.text()).map(withPreview));
+  const cards = await askCards(ids.sort((a, b) => b - a));
+  if (cards) prepend(cards.map(withPreview));
   if (arrived.length) showArrived();
 }
 
@@ -198,10 +204,18 @@ function showPicture(parcel, address, then = () => {}) {
 }
 
 function again(parcel) {
+  signedOut = false;
   parcel.tries = 0;
   parcel.share = 0;
   set(parcel, "waiting", "Waiting");
   pump();
+}
+
+const allAgain = () => parcels.filter(({ phase }) => phase === "lost").forEach(again);
+
+/** Go on by itself after a sign-in in another tab, asking first: a whole file would be sent to no avail. */
+async function goOn() {
+  if (signedOut && document.visibilityState === "visible" && (await askCards([0]))) allAgain();
 }
 
 function cancel(parcel) {
@@ -225,7 +239,7 @@ function summarise() {
 function drawSummary() {
   const number = Object.groupBy ? Object.groupBy(parcels, ({ phase }) => phase) : group(parcels);
   const count = (...phases) => phases.reduce((sum, phase) => sum + (number[phase]?.length ?? 0), 0);
-  const open = count("waiting", "sending");
+  const open = signedOut ? 0 : count("waiting", "sending");
   const share = parcels.length ? parcels.reduce((sum, { phase, share: own }) => sum + (SENT.has(phase) ? 1 : own), 0) / parcels.length : 0;
   setBar($("#tray > .bar"), share);
   $("#tray-title").textContent = open ? `Uploading ${parcels.length - open + Math.min(open, running)} of ${parcels.length}` : title(count);
@@ -235,19 +249,21 @@ function drawSummary() {
     [count("existing"), "already here"],
     [count("refused"), "refused"],
     [count("failed"), "could not be tagged"],
-    [count("lost"), "not sent"],
+    [count("lost") + (signedOut ? count("waiting") : 0), "not sent"],
     [count("stopped"), "cancelled"],
   ];
   $("#tray-sub").textContent = parts.filter(([n]) => n).map(([n, words]) => `${n} ${words}`).join(" · ");
   $("#tray-cancel").hidden = !open;
   $("#tray-retry").hidden = !count("lost") || open > 0;
   $("#tray-foot").hidden = $("#tray-cancel").hidden && $("#tray-retry").hidden;
+  $("#tray-signed-out").hidden = !signedOut;
   $(".tray-close").hidden = open > 0;
   if (!open && !running && parcels.length && !drawSummary.said) announce(`Uploads finished: ${$("#tray-sub").textContent}`);
   drawSummary.said = !open && !running;
 }
 
 function title(count) {
+  if (signedOut) return "You are signed out";
   if (count("lost")) return "Not everything was sent";
   return count("pending") ? "Uploaded" : "Done";
 }
@@ -270,9 +286,12 @@ export function start() {
     clear();
   });
   $("#tray-cancel").addEventListener("click", () => parcels.forEach(cancel));
-  $("#tray-retry").addEventListener("click", () => parcels.filter(({ phase }) => phase === "lost").forEach(again));
-  addEventListener("online", () => parcels.filter(({ phase }) => phase === "lost").forEach(again));
+  $("#tray-retry").addEventListener("click", allAgain);
+  addEventListener("online", allAgain);
+  addEventListener("focus", goOn);
+  document.addEventListener("visibilitychange", goOn);
   addEventListener("beforeunload", (event) => {
-    if (parcels.some(({ phase }) => phase === "waiting" || phase === "sending")) event.preventDefault();
+    const unsent = new Set(["waiting", "sending", signedOut ? "lost" : ""]);
+    if (parcels.some(({ phase }) => unsent.has(phase))) event.preventDefault();
   });
 }

@@ -23,9 +23,9 @@ def _duration(text: str) -> timedelta:
 
 class Command(BaseCommand):
     help = (
-        "Put right what crashes and outages left behind: publish again what was published too long ago, issue "
-        "the jobs of pending assets that have none, delete bytes that nothing names. Running it again changes "
-        "nothing. The relay does the same by itself."
+        "Put right what crashes and outages left behind: publish again what was published too long ago, "
+        "issue the jobs of pending assets that have none, delete bytes that nothing names. Running it again "
+        "changes nothing. The relay does the same by itself."
     )
     # The checks would import every page and view, which takes longer than the work.
     requires_system_checks = ()

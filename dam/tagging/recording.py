@@ -1,0 +1,310 @@
+"""Answers recorded: any number of them at once, in one transaction, each once.
+
+Locks are taken in one order everywhere: jobs by id, then assets by id, then what the catalogue lacks of
+models and words, by name. So several writers, relays and people never wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from enum import StrEnum
+from operator import attrgetter
+from typing import NamedTuple, Self
+
+from django.db import transaction
+from django.utils import timezone
+from pgvector import HalfVector
+
+from dam.jobs.models import TaggingJob
+from dam.tagging import recording_sql
+from dam.tagging.bulk_sql import DOUBLE, INTEGER, array_bytes, rows_copy, rows_read, rows_update
+from dam.tagging.claims import LIVE_PURPOSES, AssetClaims, claims_store, decisions_of
+from dam.tagging.derive import Derived, derive
+from dam.tagging.models import ModelVersion
+from dam.tagging.vocabulary import Vocabulary, labels_take_in
+from pipeline.messages import ModelIdentity, Outcome, PictureFacts, Rendition, TagResult
+
+_DONE, _FAILED = TaggingJob.State.DONE.value, TaggingJob.State.FAILED.value
+
+
+class Recorded(StrEnum):
+    """What an answer did."""
+
+    TAGGED = "tagged"
+    FAILED = "failed"
+    ANSWERED = "answered"
+    SUPERSEDED = "superseded"
+    IGNORED = "ignored"
+
+
+class Answer(NamedTuple):
+    """What is kept of an answer until its batch is recorded.
+
+    It is small: the objects of 250 messages would fill the processor's cache and keep the garbage
+    collector busy, which costs more than the work itself.
+    """
+
+    job_id: int
+    generation: int
+    failed: bool
+    reason: str
+    detail: str
+    model: ModelIdentity | None
+    scores: dict[str, float]
+    """Label → probability, best first."""
+    embedding: bytes | None
+    """As the database keeps it: half precision, in its binary form."""
+    picture: PictureFacts | None
+    renditions: tuple[Rendition, ...]
+
+    @classmethod
+    def of(cls, result: TagResult) -> Self:
+        """Take from a message what recording needs.
+
+        Raises:
+            ValueError: its embedding is not what it should be.
+        """
+        embedding = result.embedding()
+        best_first = sorted(result.scores, key=attrgetter("score"), reverse=True)
+        return cls(
+            job_id=result.job_id,
+            generation=result.generation,
+            failed=result.outcome is Outcome.FAILED,
+            reason=result.reason.value if result.reason else "unknown",
+            detail=result.detail[:500],
+            model=result.model,
+            scores={score.label: score.score for score in best_first},
+            embedding=None if embedding is None else HalfVector(embedding).to_binary(),
+            picture=result.picture,
+            renditions=result.renditions,
+        )
+
+
+class _Job(NamedTuple):
+    """An open job, locked."""
+
+    id: int
+    generation: int
+    purpose: str
+    asset_id: int | None
+    asset_version_id: int | None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether people see what follows."""
+        return self.purpose in LIVE_PURPOSES
+
+
+class _Accepted(NamedTuple):
+    """An answer that counts. ``is_seen``: of its asset's current file, and people see what follows."""
+
+    job: _Job
+    answer: Answer
+    is_seen: bool
+
+
+def result_record(*, result: TagResult, words: Vocabulary) -> Recorded:
+    """Record one answer; see :func:`answers_record`."""
+    (recorded,) = answers_record(answers=[Answer.of(result)], words=words)
+    return recorded
+
+
+def answers_record(*, answers: Sequence[Answer], words: Vocabulary) -> list[Recorded]:
+    """Store answers and close their jobs, in one transaction, once; returns what each did.
+
+    An answer to a closed or unknown job changes nothing, and neither does one of an older generation
+    than a job issued since, beyond closing its own job. Of two answers to one job the first counts.
+
+    Raises:
+        ValueError: an answer lacks what it needs; none of them is recorded.
+        DatabaseError: the same for what the database refuses.
+    """
+    recorded: list[Recorded] = []
+    tagged: list[_Accepted] = []
+    failed: list[_Accepted] = []
+    superseded: list[_Job] = []
+    with transaction.atomic():
+        jobs = _jobs_lock(answers)
+        versions = _assets_lock(jobs.values())
+        newest = dict(rows_read(recording_sql.NEWEST_GENERATIONS, list(versions)))
+        for answer in answers:
+            job = jobs.get(answer.job_id)
+            if job is None or job.generation != answer.generation:
+                recorded.append(Recorded.IGNORED)
+                continue
+            del jobs[job.id]
+            is_seen = job.is_live and versions[job.asset_id] == job.asset_version_id
+            if job.is_live and newest[job.asset_id] > job.generation:
+                superseded.append(job)
+                recorded.append(Recorded.SUPERSEDED)
+            elif answer.failed:
+                failed.append(_Accepted(job, answer, is_seen))
+                recorded.append(Recorded.FAILED)
+            else:
+                tagged.append(_Accepted(job, answer, is_seen))
+                recorded.append(Recorded.TAGGED if is_seen else Recorded.ANSWERED)
+        words = _with_labels(tagged, words)
+        now = timezone.now()
+        _jobs_close(superseded, now, reason="superseded")
+        _store_failures(failed, now)
+        _store_tries([each for each in tagged if each.job.asset_id is None], words, now)
+        _store_predictions([each for each in tagged if each.job.asset_id is not None], words, now)
+    return recorded
+
+
+# -------------------------------------------------------------------- locks
+
+
+def _jobs_lock(answers: Iterable[Answer]) -> dict[int, _Job]:
+    """The open ones among the jobs that these answer, locked."""
+    rows = rows_read(recording_sql.LOCK_OPEN_JOBS, [answer.job_id for answer in answers])
+    return {row[0]: _Job(*row) for row in rows}
+
+
+def _assets_lock(jobs: Iterable[_Job]) -> dict[int | None, int | None]:
+    """Asset → its current version, locked."""
+    asset_ids = [job.asset_id for job in jobs if job.asset_id is not None]
+    return dict(rows_read(recording_sql.LOCK_ASSETS, asset_ids))
+
+
+# ------------------------------------------------------------------ storing
+
+
+def _jobs_close(jobs: Iterable[_Job], now: datetime, *, reason: str = "") -> None:
+    rows = [{"id": job.id, "state": _DONE, "reason": reason, "detail": ""} for job in jobs]
+    rows_update(recording_sql.CLOSE_JOBS, rows, now)
+
+
+def _store_failures(failed: Iterable[_Accepted], now: datetime) -> None:
+    """Close as failed; an asset that people see without tags so far fails with its job."""
+    jobs = []
+    assets = []
+    for job, answer, is_seen in failed:
+        why = {"reason": answer.reason, "detail": answer.detail}
+        jobs.append({"id": job.id, "state": _FAILED, **why})
+        if is_seen:
+            assets.append({"id": job.asset_id, **why})
+    rows_update(recording_sql.CLOSE_JOBS, jobs, now)
+    rows_update(recording_sql.FAIL_ASSETS, assets, now)
+
+
+def _store_tries(tries: Iterable[_Accepted], words: Vocabulary, now: datetime) -> None:
+    """What came of pictures that are no assets stays with their jobs."""
+    jobs = []
+    for job, answer, _ in tries:
+        derived = derive(scores=_by_id(answer, words), vocabulary=words.rules, decisions={})
+        kept = {
+            "model": answer.model.model_dump() if answer.model else None,
+            "tags": [{"tag_id": claim.tag_id, "score": claim.score} for claim in derived.claims],
+        }
+        jobs.append({"id": job.id, "state": _DONE, "reason": "", "detail": "", "answer": kept})
+    rows_update(recording_sql.CLOSE_JOBS, jobs, now)
+
+
+def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: datetime) -> None:
+    """Predictions of all, and for those that people see what follows from them.
+
+    No newer job was issued whose answer people see, so such an answer is the newest of its asset.
+    """
+    if not accepted:
+        return
+    _jobs_close((each.job for each in accepted), now)
+    models = _model_versions(accepted)
+    decisions = decisions_of([each.job.asset_id for each in accepted if each.is_seen])
+    claims: list[AssetClaims] = []
+
+    def predictions() -> Iterator[tuple[object, ...]]:
+        for job, answer, is_seen in accepted:
+            scores = _by_id(answer, words)
+            model_version_id = models[_model_of(answer)]
+            yield (
+                job.asset_id,
+                job.asset_version_id,
+                model_version_id,
+                job.generation,
+                job.purpose,
+                array_bytes(list(scores), INTEGER),
+                array_bytes(list(scores.values()), DOUBLE),
+                answer.embedding,
+                now,
+            )
+            if is_seen:
+                # Here, while the database takes in the rows before.
+                said = decisions.get(job.asset_id, {})
+                derived = derive(scores=scores, vocabulary=words.rules, decisions=said)
+                claims.append(AssetClaims(job.asset_id, derived, model_version_id))
+
+    rows_copy("tagging_prediction", recording_sql.PREDICTION_COLUMNS, predictions())
+    claims_store(claims)
+    seen = [each for each in accepted if each.is_seen]
+    rows_update(
+        recording_sql.TAG_ASSETS,
+        [_tagged(each, asset.derived) for each, asset in zip(seen, claims, strict=True)],
+        now,
+    )
+    rows_update(recording_sql.KEEP_RENDITIONS, [_renditions(each) for each in seen if each.answer.renditions])
+
+
+def _tagged(accepted: _Accepted, derived: Derived) -> dict[str, object]:
+    picture = accepted.answer.picture
+    return {
+        "id": accepted.job.asset_id,
+        "tag_ids": derived.tag_ids,
+        "width": picture.width if picture else None,
+        "height": picture.height if picture else None,
+    }
+
+
+def _renditions(accepted: _Accepted) -> dict[str, object]:
+    picture = accepted.answer.picture
+    return {
+        "id": accepted.job.asset_version_id,
+        "placeholder": picture.placeholder if picture else "",
+        "renditions": {
+            made.name: {
+                "key": made.key,
+                "media_type": made.media_type,
+                "width": made.width,
+                "height": made.height,
+            }
+            for made in accepted.answer.renditions
+        },
+    }
+
+
+# --------------------------------------------------------- words and models
+
+
+def _by_id(answer: Answer, words: Vocabulary) -> dict[int, float]:
+    """Tag id → probability, best first."""
+    ids = words.ids
+    return {ids[label]: score for label, score in answer.scores.items()}
+
+
+def _with_labels(accepted: Iterable[_Accepted], words: Vocabulary) -> Vocabulary:
+    """The vocabulary with every label that these name."""
+    unknown: set[str] = set()
+    for each in accepted:
+        unknown.update(each.answer.scores.keys() - words.ids.keys())
+    return labels_take_in(sorted(unknown)) if unknown else words
+
+
+def _model_of(answer: Answer) -> ModelIdentity:
+    if answer.model is None:
+        raise ValueError(f"the answer to job {answer.job_id} names no model")
+    return answer.model
+
+
+def _model_versions(accepted: Iterable[_Accepted]) -> dict[ModelIdentity, int]:
+    """The rows of the versions that answered, made when one answers for the first time."""
+    identities = {_model_of(each.answer) for each in accepted}
+    rows = {}
+    for identity in sorted(identities, key=lambda identity: (identity.name, identity.version)):
+        row, _ = ModelVersion.objects.get_or_create(
+            name=identity.name,
+            version=identity.version,
+            defaults=identity.model_dump(include={"preprocess_id", "vocabulary_id", "embedding_id"}),
+        )
+        rows[identity] = row.pk
+    return rows

@@ -1,0 +1,124 @@
+"""The whole path in separate processes, with a real broker and a real S3 server: the shape of production."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+
+from tests.plugins.photos import write_photos
+from tests.plugins.plant import Plant
+from tests.plugins.rabbitmq import require_rabbitmq
+from tests.plugins.system import wait_for
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
+
+BULK = 160
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Iterator[Plant]:
+    require_rabbitmq()
+    with Plant(tmp_path_factory.mktemp("plant"), models=model_dir, web=True) as plant:
+        yield plant
+
+
+@pytest.fixture
+def api(plant: Plant) -> Iterator[requests.Session]:
+    with plant.api() as session:
+        yield session
+
+
+def send(plant: Plant, api: requests.Session, path: Path) -> int:
+    with path.open("rb") as file:
+        answer = api.post(f"{plant.address}/api/v1/assets/", files={"file": (path.name, file)}, timeout=60)
+    assert answer.status_code == 201, answer.text
+    return int(answer.json()["id"])
+
+
+def closed(plant: Plant, api: requests.Session, asset: int) -> dict[str, Any]:
+    """The asset once its job is closed."""
+    url = f"{plant.address}/api/v1/assets/{asset}/"
+    wait_for(lambda: api.get(url).json()["state"] != "pending", within_s=120, what=plant.last_words)
+    return api.get(url).json()
+
+
+def count(plant: Plant, condition: str, *values: object) -> int:
+    return int(plant.rows(f"SELECT count(*) FROM jobs_taggingjob WHERE {condition}", *values)[0][0])
+
+
+def redelivered(plant: Plant) -> int:
+    """How many messages the broker has delivered more than once since it runs."""
+    counters = plant.node.ctl("eval", "rabbit_global_counters:overview().")
+    found = re.findall(r"messages_redelivered_total\s*=>\s*(\d+)", str(counters))
+    assert found, counters
+    return sum(map(int, found))
+
+
+def test_an_upload_is_tagged_found_and_fetched_from_the_object_store(
+    plant: Plant, api: requests.Session, photos: list[Path]
+) -> None:
+    cat = next(path for path in photos if path.name == "chelsea.png")
+    asset = closed(plant, api, send(plant, api, cat))
+    assert asset["state"] == "tagged"
+    found = api.get(f"{plant.address}/api/v1/assets/", params={"q": "cat"}).json()["results"]
+    assert [hit["id"] for hit in found] == [asset["id"]]
+
+    redirect = api.get(f"{plant.address}/api/v1/assets/{asset['id']}/file", allow_redirects=False)
+    assert redirect.status_code == 302
+    assert redirect.headers["Location"].startswith(plant.objects.endpoint)
+    # The address holds the right to fetch; our own token goes to nobody else.
+    assert requests.get(redirect.headers["Location"], timeout=60).content == cat.read_bytes()
+    grid = api.get(f"{plant.address}/api/v1/assets/{asset['id']}/renditions/grid")
+    assert Image.open(io.BytesIO(grid.content)).format == "JPEG"
+
+
+def test_an_upload_overtakes_a_bulk_import_and_every_process_stops_cleanly_in_the_middle_of_it(
+    plant: Plant, api: requests.Session, photos: list[Path], tmp_path: Path
+) -> None:
+    before = plant.ledger()
+    redelivered_before = redelivered(plant)
+    write_photos(tmp_path / "first", BULK, seed=1, long_side=320)
+    write_photos(tmp_path / "second", BULK // 2, seed=2, long_side=320)
+
+    # With nobody at work the queue of the import grows.
+    assert [worker.stop() for worker in plant.workers] == [0, 0]
+    plant.vitrine("import", str(tmp_path / "first"))
+    wait_for(lambda: count(plant, "bulk AND state = 'published'") == BULK, within_s=60, what=plant.last_words)
+    for worker in plant.workers:
+        worker.start()
+    upload = closed(plant, api, send(plant, api, next(p for p in photos if p.name == "coffee.png")))
+    assert upload["state"] == "tagged"
+    (overtaken,) = plant.rows(
+        "SELECT count(*) FROM jobs_taggingjob b, jobs_taggingjob u WHERE u.asset_id = %s AND b.bulk"
+        " AND b.created_at < u.created_at AND (b.closed_at IS NULL OR b.closed_at > u.closed_at)",
+        upload["id"],
+    )[0]
+    assert overtaken > BULK // 2
+
+    with plant.vitrine_started("import", str(tmp_path / "second")) as importing:
+        for process in (plant.relay, *plant.workers, plant.writer):
+            assert count(plant, "state = 'published'") > 0, "there must be work when it is stopped"
+            assert process.stop() == 0, process.tail()
+            process.start()
+        said, errors = importing.communicate(timeout=120)
+        assert importing.returncode == 0, said + errors
+
+    wait_for(
+        lambda: count(plant, "state IN ('queued', 'published')") == 0, within_s=180, what=plant.last_words
+    )
+    after = plant.ledger()
+    assert after["agrees"]
+    assert after["tagged"] - before["tagged"] == BULK + BULK // 2 + 1
+    assert after["failed"] == before["failed"]
+    assert count(plant, "attempts <> 1") == 0
+    wait_for(lambda: not plant.queues_with_messages(), within_s=60, what=plant.last_words)
+    # No stop gave a message back, so none cost an attempt.
+    assert redelivered(plant) == redelivered_before
+    assert plant.keeper.unmeant_exits() == {}

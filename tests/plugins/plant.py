@@ -1,0 +1,242 @@
+"""A whole system in the shape of production: separate processes, each started by its own command.
+
+PostgreSQL, RabbitMQ, an S3 server, the model server, relay, workers, results writer and pages. Each can be
+stopped, paused or killed alone; whatever dies is started again, as an orchestrator would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+import requests
+
+from dam.embedded.postgres import EmbeddedPostgres
+from dam.embedded.state import ROOT
+from pipeline.ports import QueueDepth
+from pipeline.transports import transport_from_url
+from tests.plugins.kept import Keeper, KeptProcess
+from tests.plugins.object_store import ObjectStore
+from tests.plugins.processes import wait_for
+from tests.plugins.rabbitmq import RabbitNode
+from tests.plugins.tcp_proxy import TcpProxy
+
+_READY_WITHIN_S = 240
+_COMMAND_WITHIN_S = 600
+
+
+class Plant:
+    """One system on a folder of its own.
+
+    Args:
+        home: an empty folder, for the state of everything.
+        models: folder with the served model's versions below ``tagger``.
+        workers: how many tagging workers, each behind a proxy of its own to the broker.
+        web: whether the pages and the REST interface run, too.
+        variables: further environment of every process.
+    """
+
+    def __init__(
+        self, home: Path, *, models: Path, workers: int = 2, web: bool = False, **variables: str
+    ) -> None:
+        self.home = home.resolve()
+        self._models = models / "tagger"
+        self._wanted_workers = workers
+        self._wants_web = web
+        self._variables = variables
+        self._tokens: dict[str, str] = {}
+        self._stack = contextlib.ExitStack()
+        self._grpc_port, rest_port, self._web_port = _free_ports(3)
+        self._ready = self.home / "model_server.json"
+        self._serve = [
+            *(sys.executable, "-m", "model_training", "serve", "--base-path", str(self._models)),
+            *("--model-name", "tagger", "--grpc-port", str(self._grpc_port), "--rest-port", str(rest_port)),
+            *("--ready-file", str(self._ready)),
+        ]
+        self.workers: list[KeptProcess] = []
+        self.proxies: list[TcpProxy] = []
+
+    # ------------------------------------------------------------ start and end
+
+    def __enter__(self) -> Self:
+        with self._stack:
+            self._start()
+            # Nothing failed: what was entered stays until our own end.
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stack.close()
+
+    def _start(self) -> None:
+        enter = self._stack.enter_context
+        # A child of the database's kind ends with the thread that started it: these stay until the end.
+        starters = enter(ThreadPoolExecutor(3))
+        self.postgres = EmbeddedPostgres(self.home)
+        self.node = RabbitNode(self.home / "rabbitmq")
+        self.objects = ObjectStore(self.home / "objects")
+        for service in (self.postgres.stop, self.node.close, self.objects.close):
+            self._stack.callback(service)
+        started = [
+            starters.submit(each) for each in (self.postgres.start, self.node.start, self.objects.start)
+        ]
+        keeper = enter(Keeper(self.home / "logs", self._own_environment()))
+        self.keeper = keeper
+        self.model_server = keeper.add("model server", self._serve)
+        self.model_server.start()
+        wait(started)
+        for start in started:
+            start.result()
+        self.environment = self._own_environment() | self._addresses() | self._variables
+        keeper.environment = self.environment
+        self.vitrine("migrate")
+        for version in sorted(self._models.iterdir()):
+            self.vitrine("register_model", str(version))
+        self.vitrine("sign_in_link", "--first-admin")
+        self._add_processes(keeper)
+        for process in (self.writer, *self.workers, self.relay):
+            process.start()
+        if self._wants_web:
+            self.web.start()
+            wait_for(self._web_answers, _READY_WITHIN_S, "the pages")
+        wait_for(self._ready.exists, _READY_WITHIN_S, f"the model server: {self.model_server.tail()}")
+        for worker in self.workers:
+            wait_for(
+                lambda worker=worker: "worker ready" in worker.said(),  # type: ignore[misc]
+                _READY_WITHIN_S,
+                f"{worker.name}: {worker.tail()}",
+            )
+
+    def _add_processes(self, keeper: Keeper) -> None:
+        cli = [sys.executable, "-m", "dam.cli"]
+        self.relay = keeper.add("relay", [*cli, "relay"])
+        self.writer = keeper.add("results writer", [*cli, "write_results"])
+        for number in range(self._wanted_workers):
+            proxy = self._stack.enter_context(TcpProxy(self.node.port))
+            self.proxies.append(proxy)
+            url = self.node.url_of("/", port=proxy.port)
+            self.workers.append(
+                keeper.add(f"worker {number}", [sys.executable, "-m", "workers"], VITRINE_QUEUE_URL=url)
+            )
+        self.address = f"http://127.0.0.1:{self._web_port}"
+        bind = f"127.0.0.1:{self._web_port}"
+        gunicorn = [sys.executable, "-m", "gunicorn", "dam.wsgi:application", "--bind", bind]
+        gunicorn += ["--worker-class", "gthread", "--workers", "1", "--threads", "8", "--no-control-socket"]
+        self.web = keeper.add("web", gunicorn, death_signal=signal.SIGQUIT)
+
+    def _own_environment(self) -> dict[str, str]:
+        foreign = ("VITRINE_", "DJANGO_", "PYTEST_", "RABBITMQ_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        return kept | {"VITRINE_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+
+    def _addresses(self) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self.postgres.url,
+            "VITRINE_QUEUE_URL": self.node.url,
+            "VITRINE_BLOB_URL": f"s3://{self.objects.make_bucket()}/pictures",
+            "VITRINE_MODEL_SERVERS": f"127.0.0.1:{self._grpc_port}",
+            **self.objects.environment(),
+        }
+
+    def _web_answers(self) -> bool:
+        try:
+            return requests.get(f"{self.address}/readyz", timeout=5).status_code == 200
+        except (requests.ConnectionError, requests.Timeout):
+            return False
+
+    # --------------------------------------------------------- faults to services
+
+    def start_model_server(self) -> None:
+        """Start it again; returns when it answers."""
+        self._ready.unlink(missing_ok=True)
+        self.model_server.start()
+        wait_for(self._ready.exists, _READY_WITHIN_S, f"the model server: {self.model_server.tail()}")
+
+    # ------------------------------------------------------------------ looking
+
+    def vitrine(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A ``vitrine`` command."""
+        done = subprocess.run(
+            [sys.executable, "-m", "dam.cli", *words],
+            cwd=ROOT,
+            env=self.environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_WITHIN_S,
+        )
+        assert not check or done.returncode == 0, f"vitrine {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done
+
+    def vitrine_started(self, *words: str) -> subprocess.Popen[str]:
+        """The same, not waited for."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "dam.cli", *words],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ledger(self) -> dict[str, Any]:
+        """``vitrine ledger --json``."""
+        found: dict[str, Any] = json.loads(self.vitrine("ledger", "--json").stdout)
+        return found
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the catalogue's database answers.
+
+        Raises:
+            psycopg.OperationalError: it is away.
+        """
+        with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+            return connection.execute(query, values).fetchall()  # type: ignore[arg-type]
+
+    def depths(self) -> dict[str, QueueDepth]:
+        """Every queue of the broker."""
+        with transport_from_url(self.node.url) as transport:
+            return transport.depths()
+
+    def queues_with_messages(self) -> dict[str, int]:
+        """Queues that are not empty, with what consumers hold counted in; takes two seconds."""
+        lines = self.node.ctl("list_queues", "--no-table-headers", "name", "messages").splitlines()
+        counts = {name: int(count) for name, count in (line.split() for line in lines if line.strip())}
+        return {name: count for name, count in counts.items() if count}
+
+    def stored_keys(self) -> set[str]:
+        """Keys of everything in the blob store, as the catalogue names them."""
+        bucket, _, prefix = self.environment["VITRINE_BLOB_URL"].removeprefix("s3://").partition("/")
+        pages = self.objects.client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        return {key.removeprefix(f"{prefix}/") for key in keys}
+
+    def api(self, user: str = "admin") -> requests.Session:
+        """A session of the REST interface with a token of that user."""
+        if user not in self._tokens:
+            self._tokens[user] = self.vitrine("create_token", user, "--create").stdout.split()[-1]
+        session = requests.Session()
+        session.headers["Authorization"] = f"Bearer {self._tokens[user]}"
+        return session
+
+    def last_words(self) -> str:
+        """The end of every process's log, for who has to find out."""
+        return "\n".join(f"--- {kept.name} ---\n{kept.tail(12)}" for kept in self.keeper.kept)
+
+
+def _free_ports(count: int) -> Iterator[int]:
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return iter([one.getsockname()[1] for one in sockets])

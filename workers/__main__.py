@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 import structlog
-from pydantic import ValidationError
 
 from pipeline.blobs import blob_store_from_url
 from pipeline.ports import DependencyDownError
@@ -32,12 +31,40 @@ _SILENCE_MARGIN_S = 60.0
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; the exit status is 0 if all that was delivered is finished then."""
-    try:
-        settings = WorkerSettings()
-    except ValidationError as error:
-        print(f"The worker's settings (VITRINE_…) are wrong:\n{error}", file=sys.stderr)  # noqa: T201
-        return os.EX_USAGE
-    configure_logs(settings.log_format)
+    with contextlib.ExitStack() as stack:
+        try:
+            settings = WorkerSettings()
+            configure_logs(settings.log_format)
+            ports = _ports(settings, stack)
+        except (ValueError, OSError) as error:  # ValidationError is a ValueError
+            print(f"The worker's settings (VITRINE_…) are wrong:\n{error}", file=sys.stderr)  # noqa: T201
+            return os.EX_USAGE
+        except DependencyDownError as error:
+            _log.critical("cannot start", error=str(error))
+            return os.EX_UNAVAILABLE
+        return _work(settings, ports, stack)
+
+
+def _ports(settings: WorkerSettings, stack: contextlib.ExitStack) -> Ports:
+    """What the settings name; nothing is connected yet, but a folder of blobs has to be there.
+
+    Raises:
+        ValueError, OSError: an address or a file that cannot be used.
+        DependencyDownError: the folder cannot be opened.
+    """
+    transport = stack.enter_context(transport_from_url(settings.queue_url))
+    predictor = stack.enter_context(
+        TensorFlowServing(
+            settings.model_servers,
+            model_name=settings.model_name,
+            timeout_s=settings.predict_deadline_s,
+            ca_file=settings.model_ca_file,
+        )
+    )
+    return Ports(transport, blob_store_from_url(settings.blob_url), predictor)
+
+
+def _work(settings: WorkerSettings, ports: Ports, stack: contextlib.ExitStack) -> int:
     return_large_buffers_at_once()
     # Pictures are decoded side by side by our own threads; more of them inside OpenCV only contend.
     cv2.setNumThreads(1)
@@ -46,30 +73,17 @@ def main() -> int:
         signal.signal(number, lambda *_: shutdown.ask())
     end_by_force_when_overdue(shutdown)
     health = Health(
-        max_silence_s=settings.picture_deadline_s + settings.predict_deadline_s + _SILENCE_MARGIN_S,
+        # A prediction may be asked of a second server, when the first let the deadline pass.
+        max_silence_s=settings.picture_deadline_s + 2 * settings.predict_deadline_s + _SILENCE_MARGIN_S,
         heartbeat_file=Path(settings.heartbeat_file) if settings.heartbeat_file else None,
     )
-    with contextlib.ExitStack() as stack:
-        if settings.health_port:
-            stack.enter_context(HealthServer(health, settings.health_host, settings.health_port))
-        try:
-            transport = stack.enter_context(transport_from_url(settings.queue_url))
-            predictor = stack.enter_context(
-                TensorFlowServing(
-                    settings.model_servers,
-                    model_name=settings.model_name,
-                    timeout_s=settings.predict_deadline_s,
-                    ca_file=settings.model_ca_file,
-                )
-            )
-            ports = Ports(transport, blob_store_from_url(settings.blob_url), predictor)
-            finished = Tagger(settings, ports, shutdown, health).run()
-        except DependencyDownError as error:
-            _log.critical("cannot start", error=str(error))
-            return os.EX_UNAVAILABLE
-        except PictureStalledError as stalled:
-            _log.critical("ending the process by force", reason=str(stalled))
-            os._exit(os.EX_SOFTWARE)
+    if settings.health_port:
+        stack.enter_context(HealthServer(health, settings.health_host, settings.health_port))
+    try:
+        finished = Tagger(settings, ports, shutdown, health).run()
+    except PictureStalledError as stalled:
+        _log.critical("ending the process by force", reason=str(stalled))
+        os._exit(os.EX_SOFTWARE)
     return os.EX_OK if finished else os.EX_TEMPFAIL
 
 

@@ -62,7 +62,7 @@ def array_bytes(values: Sequence[float], element: ArrayElement) -> bytes:
     return struct.pack(f">5i{('i' + code) * len(values)}", 1, 0, oid, len(values), 1, *body)
 
 
-def rows_update(statement: str, rows: Sequence[Mapping[str, object]], *first: object) -> None:
+def rows_update(statement: str, rows: Sequence[Mapping[str, Any]], *first: Any) -> None:
     """Run a statement whose parameters are ``first`` and then the rows, for ``json_to_recordset``.
 
     JSON carries lists and objects of any shape in one parameter, where arrays for ``unnest`` would be
@@ -76,8 +76,8 @@ def rows_update(statement: str, rows: Sequence[Mapping[str, object]], *first: ob
             cursor.execute(statement, [*first, DjangoJSONEncoder(separators=(",", ":")).encode(rows)])
 
 
-def rows_read(statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+def rows_read(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """All rows of a query."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.fetchall()
+        return list(cursor.fetchall())

@@ -103,6 +103,12 @@ class _Accepted(NamedTuple):
     answer: Answer
     is_seen: bool
 
+    @property
+    def asset_id(self) -> int:
+        """The asset's; not of a try."""
+        assert self.job.asset_id is not None
+        return self.job.asset_id
+
 
 def result_record(*, result: TagResult, words: Vocabulary) -> Recorded:
     """Record one answer; see :func:`answers_record`."""
@@ -211,11 +217,12 @@ def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: da
         return
     _jobs_close((each.job for each in accepted), now)
     models = _model_versions(accepted)
-    decisions = decisions_of([each.job.asset_id for each in accepted if each.is_seen])
+    decisions = decisions_of([each.asset_id for each in accepted if each.is_seen])
     claims: list[AssetClaims] = []
 
     def predictions() -> Iterator[tuple[object, ...]]:
-        for job, answer, is_seen in accepted:
+        for each in accepted:
+            job, answer, is_seen = each
             scores = _by_id(answer, words)
             model_version_id = models[_model_of(answer)]
             yield (
@@ -231,9 +238,9 @@ def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: da
             )
             if is_seen:
                 # Here, while the database takes in the rows before.
-                said = decisions.get(job.asset_id, {})
+                said = decisions.get(each.asset_id, {})
                 derived = derive(scores=scores, vocabulary=words.rules, decisions=said)
-                claims.append(AssetClaims(job.asset_id, derived, model_version_id))
+                claims.append(AssetClaims(each.asset_id, derived, model_version_id))
 
     rows_copy("tagging_prediction", recording_sql.PREDICTION_COLUMNS, predictions())
     claims_store(claims)
@@ -249,7 +256,7 @@ def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: da
 def _tagged(accepted: _Accepted, derived: Derived) -> dict[str, object]:
     picture = accepted.answer.picture
     return {
-        "id": accepted.job.asset_id,
+        "id": accepted.asset_id,
         "tag_ids": derived.tag_ids,
         "width": picture.width if picture else None,
         "height": picture.height if picture else None,

@@ -185,15 +185,16 @@ def vocabulary() -> Vocabulary:
         cursor.execute(_ROWS_AS_THEY_STAND)
         key = (database["HOST"], database["PORT"], database["NAME"], *cursor.fetchone())
     with _reading:
-        if _latest.get("key") != key:
-            _latest.update(key=key, vocabulary=_read_vocabulary())
-        return _latest["vocabulary"]
+        if key not in _latest:
+            _latest.clear()
+            _latest[key] = _read_vocabulary()
+        return _latest[key]
 
 
 # Place and writing transaction name one version of a row. That is a tenth of the work of reading all.
 _ROWS_AS_THEY_STAND = "SELECT md5(string_agg(ctid::text || xmin::text, ',')) FROM tagging_tag"
 _reading = threading.Lock()
-_latest: dict[str, Any] = {}
+_latest: dict[tuple[Any, ...], Vocabulary] = {}
 
 
 def _read_vocabulary() -> Vocabulary:

@@ -1,4 +1,4 @@
-"""The writer takes answers and dead letters into the catalogue; crashes, outages and rivals lose and repeat nothing."""
+"""The writer takes answers and dead letters into the catalogue; faults lose and repeat nothing."""
 
 from __future__ import annotations
 
@@ -186,8 +186,14 @@ def test_a_dead_letter_with_impossible_numbers_leaves_its_queue_all_the_same(
         (request,) = requests(broker)
         monster = request.model_copy(update={"job_id": 10**30})
         publisher.publish(
-            [Message(RESULTS, tagged_answer(monster)), Message(RESULTS, tagged_answer(request))]
+            [
+                Message(BULK, monster.model_dump_json().encode()),
+                Message(RESULTS, tagged_answer(monster)),
+                Message(RESULTS, tagged_answer(request)),
+            ]
         )
+    with broker.consumer([BULK]) as consumer:
+        consumer.reject(*consumer.receive(limit=1, wait_s=SOON), reason="it kills every worker")
     record_all(broker)
     asset.refresh_from_db()
     assert asset.state == "tagged"

@@ -85,7 +85,7 @@ def test_an_upload_overtakes_a_bulk_import_and_every_process_stops_cleanly_in_th
     before = plant.ledger()
     redelivered_before = redelivered(plant)
     write_photos(tmp_path / "first", BULK, seed=1, long_side=320)
-    write_photos(tmp_path / "second", BULK // 2, seed=2, long_side=320)
+    write_photos(tmp_path / "second", BULK, seed=2, long_side=320)
 
     # With nobody at work the queue of the import grows.
     assert [worker.stop() for worker in plant.workers] == [0, 0]
@@ -104,7 +104,8 @@ def test_an_upload_overtakes_a_bulk_import_and_every_process_stops_cleanly_in_th
 
     with plant.vitrine_started("import", str(tmp_path / "second")) as importing:
         for process in (plant.relay, *plant.workers, plant.writer):
-            assert count(plant, "state = 'published'") > 0, "there must be work when it is stopped"
+            at_work = "state = 'published'"
+            wait_for(lambda: count(plant, at_work) > 0, within_s=60, what=plant.last_words)
             assert process.stop() == 0, process.tail()
             process.start()
         said, errors = importing.communicate(timeout=120)
@@ -115,7 +116,7 @@ def test_an_upload_overtakes_a_bulk_import_and_every_process_stops_cleanly_in_th
     )
     after = plant.ledger()
     assert after["agrees"]
-    assert after["tagged"] - before["tagged"] == BULK + BULK // 2 + 1
+    assert after["tagged"] - before["tagged"] == 2 * BULK + 1
     assert after["failed"] == before["failed"]
     assert count(plant, "attempts <> 1") == 0
     wait_for(lambda: not plant.queues_with_messages(), within_s=60, what=plant.last_words)

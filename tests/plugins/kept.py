@@ -143,14 +143,12 @@ class KeptProcess:
                 self.starts += 1
 
     def give_up(self) -> None:
-        """End it for good: an ordinary stop, and by force if that takes too long."""
+        """End it for good and by force, with all that it started: what it works on goes with the test."""
         with self._lock:
             self._wanted = False
-            if self._process is None:
-                return
-            self._meant = True
-            processes.stop(self._process, steps=((signal.SIGCONT, 0.0), (signal.SIGTERM, 15.0)))
-            self._process = None
+            if self._process is not None:
+                processes.reap(self._process)
+                self._process = None
 
 
 class Keeper:

@@ -57,6 +57,8 @@ def test_queues_are_named_in_order_of_priority(environment: pytest.MonkeyPatch) 
         ("BATCH_SIZE", "0"),
         ("SCORE_FLOOR", "2"),
         ("LOG_FORMAT", "xml"),
+        ("DECODE_MEMORY_MB", "0"),
+        ("MODEL_CA_FILE", "/no/such/file"),
         ("QUEUES", ""),
         ("QUEUES", "tagging.results"),
     ],
@@ -66,3 +68,9 @@ def test_a_value_out_of_range_is_refused(environment: pytest.MonkeyPatch, name: 
 
     with pytest.raises(ValidationError, match=name.lower()):
         WorkerSettings()
+
+
+def test_certificates_that_are_not_named_are_none(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("VITRINE_MODEL_CA_FILE", "")
+
+    assert WorkerSettings().model_ca_file is None

@@ -25,8 +25,8 @@ on_both_brokers = pytest.mark.parametrize("queue_url", ["postgres", "rabbit"], i
 def test_a_stop_under_load_finishes_what_was_delivered_and_costs_no_attempt(
     start_process: StartProcess, desk: Desk
 ) -> None:
-    worker = start_process(BATCH_SIZE="8")
-    jobs = desk.ask(*(pictures.jpeg(1500, 1000, seed=i) for i in range(80)), queue=BULK)
+    worker = start_process(BATCH_SIZE="4")
+    jobs = desk.ask(*(pictures.jpeg(1500, 1000, seed=i) for i in range(40)), queue=BULK)
     wait_until(desk.has_answers, "the worker is at work")
 
     assert worker.stop() == 0
@@ -61,14 +61,14 @@ def test_kill_9_in_the_middle_of_a_batch_loses_nothing(
 def test_a_picture_that_a_person_waits_for_overtakes_an_import(
     start_process: StartProcess, desk: Desk
 ) -> None:
-    start_process(BATCH_SIZE="8")
-    bulk = desk.ask(*(pictures.jpeg(1500, 1000, seed=i) for i in range(120)), queue=BULK)
+    start_process(BATCH_SIZE="4")
+    bulk = desk.ask(*(pictures.jpeg(1500, 1000, seed=i) for i in range(60)), queue=BULK)
     wait_until(desk.has_answers, "the worker is at work on the import")
 
     desk.answers(desk.ask(pictures.jpeg(seed=999), queue=INTERACTIVE))
 
     # What was in work goes on, and what was answered meanwhile; far from all of it.
-    assert len(desk.answered() & set(bulk)) < 80
+    assert len(desk.answered() & set(bulk)) < 40
     assert {result.outcome for result in desk.answers(bulk)} == {Outcome.TAGGED}
 
 

@@ -99,20 +99,35 @@ def test_the_default_model_behind_its_own_server_knows_a_cat_and_a_cup_of_coffee
     assert embedding.shape == (320,)
 
 
-def test_wrong_settings_are_told_and_end_the_process() -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("VITRINE_")}
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, "queue_url"),
+        ({"QUEUE_URL": "http://somewhere"}, "must begin with"),
+        ({"BLOB_URL": "ftp://somewhere"}, "not the address of a blob store"),
+        ({"BLOB_URL": "s3://bucket", "S3_ACCESS_KEY": "alone"}, "belong together"),
+        ({"MODEL_SERVERS": " , "}, "address of a model server"),
+    ],
+)
+def test_wrong_settings_are_told_and_end_the_process(
+    settings: dict[str, str], told: str, tmp_path: Path
+) -> None:
+    others = {name: value for name, value in os.environ.items() if not name.startswith("VITRINE_")}
+    good = {"QUEUE_URL": "postgresql:///q", "BLOB_URL": str(tmp_path), "MODEL_SERVERS": "localhost:1"}
+    ours = {f"VITRINE_{name}": value for name, value in (good | settings).items()} if settings else {}
 
     done = subprocess.run(
         [sys.executable, "-m", "workers"],
         cwd=ROOT,
-        env=environment,
+        env=others | ours,
         capture_output=True,
         text=True,
         check=False,
     )
 
     assert done.returncode == os.EX_USAGE
-    assert "queue_url" in done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_worker_at_work_has_loaded_neither_django_nor_tensorflow(

@@ -255,4 +255,9 @@ class LedgerSerializer(serializers.Serializer[Any]):
     jobs = serializers.DictField(child=serializers.IntegerField())
     forgotten = serializers.IntegerField(help_text="Pending assets without an open job: must be 0.")
     unproven = serializers.IntegerField(help_text="Tagged assets without a prediction: must be 0.")
+    unexplained = serializers.IntegerField(help_text="Failed assets without a failed job: must be 0.")
+    oldest_open_s = serializers.FloatField(
+        allow_null=True, help_text="Seconds since the oldest job that has no answer yet was issued."
+    )
+    dead_letters = serializers.IntegerField(help_text="Messages that a queue gave up, kept for replay.")
     agrees = serializers.BooleanField()

@@ -50,8 +50,8 @@ def _point_at(url: str) -> None:
     connection.settings_dict.update(_database(url))
 
 
-def assets_with_open_jobs(count: int) -> tuple[list[Asset], list[TaggingJob]]:
-    """So many pictures of an import, as the relay leaves them: pending, each with its published job."""
+def import_pictures(count: int, *, published: bool) -> tuple[list[Asset], list[TaggingJob]]:
+    """So many pictures of an import, pending, each with its queued job, or one that the relay published."""
     from django.contrib.auth.models import User  # noqa: PLC0415
     from django.utils import timezone  # noqa: PLC0415
 
@@ -89,6 +89,11 @@ def assets_with_open_jobs(count: int) -> tuple[list[Asset], list[TaggingJob]]:
     for asset, version in zip(assets, versions, strict=True):
         asset.current_version = version
     Asset.objects.bulk_update(assets, ["current_version"], batch_size=1000)
+    published_now = (
+        {"state": TaggingJob.State.PUBLISHED, "published_at": timezone.now(), "attempts": 1}
+        if published
+        else {}
+    )
     jobs = TaggingJob.objects.bulk_create(
         TaggingJob(
             asset=version.asset,
@@ -98,9 +103,7 @@ def assets_with_open_jobs(count: int) -> tuple[list[Asset], list[TaggingJob]]:
             blob_key=blob.key,
             sha256=blob.sha256,
             media_type=blob.media_type,
-            state=TaggingJob.State.PUBLISHED,
-            published_at=timezone.now(),
-            attempts=1,
+            **published_now,
         )
         for version, blob in zip(versions, blobs, strict=True)
     )

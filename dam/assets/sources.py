@@ -71,11 +71,9 @@ def source_from(address: str) -> Source:
     """
     if "://" in address and not address.startswith("s3://"):
         raise ValueError(f"not a folder and not s3://bucket/prefix: {address}")
-    source: Source
-    if address.startswith("s3://"):
-        source = BucketSource.from_url(address)
-    else:
-        source = FolderSource(Path(address))
+    source: Source = (
+        BucketSource.from_url(address) if address.startswith("s3://") else FolderSource(Path(address))
+    )
     if len(source.name.encode(errors="surrogateescape")) > _LONGEST_NAME or not _is_utf8(source.name):
         raise ValueError(f"the name of a source is UTF-8 of at most {_LONGEST_NAME} bytes")
     return source

@@ -123,7 +123,7 @@ def collection_named(names: str) -> Collection:
     """
     place = root_collection()
     for name in filter(None, names.split("/")):
-        inner: Collection | None = place.get_children().filter(name=name).first()
+        inner: Collection | None = Collection.objects.get_children(place).filter(name=name).first()
         if inner is None:
             raise NoSuchCollectionError(f"there is no collection “{name}” in “{place.name}”")
         place = inner

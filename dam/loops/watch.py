@@ -63,7 +63,8 @@ class Watch:
             DependencyDownError, OperationalError, InterfaceError: an outage; the next look begins anew.
         """
         try:
-            self._look_at(found for path in {*changed, *self._waiting} for found in self._seen(path))
+            told = dict.fromkeys((*self._waiting, *changed))  # in the order in which they were found
+            self._look_at(found for path in told for found in self._seen(path))
             if self._scan is None and time.monotonic() >= self._next_scan:
                 self._scan = iter(self.source.scan())
             while self._scan is not None and len(self._waiting) < _MOST_WAITING and not self.should_stop():

@@ -30,6 +30,8 @@ from pipeline.ports import Delivery
 from pipeline.rabbitmq.link import Link
 
 REASON_HEADER = "x-vitrine-reason"
+# From an acknowledgement to what the broker sends in its place; a busy one needs a part of that.
+_QUIET_S = 1.0
 _WORDS = {
     "delivery_limit": "delivery limit",
     "expired": "expired",
@@ -190,15 +192,40 @@ class Subscription:
             )
 
     def _stop_streaming(self) -> None:
+        self._await_arrivals()
         for line in self._lines:
             if line.consumer_tag:
                 self._link.ask(partial(self._cancel, line))
                 line.consumer_tag = ""
 
+    def _await_arrivals(self) -> None:
+        """Wait until nothing is on its way: every line is full, or nothing has come for a while.
+
+        What a quorum queue gives out while it is asked to stop, the broker takes back, which costs an
+        attempt. Nothing is acknowledged meanwhile, so no line is given more than its prefetch.
+        """
+        with self._arrived:
+            while not self._lost and not all(self._is_full(line) for line in self._lines):
+                if not self._arrived.wait(_QUIET_S):
+                    return
+
+    def _is_full(self, line: _Line) -> bool:
+        number = line.channel.channel_number
+        held = sum(channel == number for channel, _tag in self._held)
+        return held + len(line.fresh) + len(line.returned) >= self._prefetch
+
     def _cancel(self, line: _Line, answer: Future[None]) -> None:
-        line.channel.basic_cancel(line.consumer_tag, callback=lambda _frame: answer.set_result(None))
-        # pika would reject what is still on its way, which costs each message an attempt; we keep it.
-        getattr(line.channel, "_cancelled").discard(line.consumer_tag)  # noqa: B009  # there is no public way
+        def flush(_frame: object) -> None:
+            # What a quorum queue gave out just before comes *behind* the broker's answer. The channel works
+            # in order, so when it has answered once more, everything is here.
+            line.channel.basic_qos(
+                prefetch_count=self._prefetch, callback=lambda _frame: answer.set_result(None)
+            )
+
+        # Not pika's basic_cancel: it rejects what is still on its way, which costs each message an attempt,
+        # and forgets the consumer, so that what comes behind the answer would be held by nobody, unseen.
+        rpc = getattr(line.channel, "_rpc")  # noqa: B009  # there is no public way
+        rpc(Basic.Cancel(consumer_tag=line.consumer_tag), flush, [Basic.CancelOk])
 
     def _on_message(
         self, line: _Line, _channel: Channel, method: Any, properties: BasicProperties, body: bytes

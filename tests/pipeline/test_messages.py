@@ -36,6 +36,24 @@ def test_a_field_of_a_later_version_is_ignored(path: Path) -> None:
     assert kind.model_validate(stored) == kind.model_validate_json(path.read_bytes())
 
 
+def test_a_field_of_a_later_version_is_ignored_inside_a_message_too() -> None:
+    stored = json.loads((EXAMPLES[0].parent / "tag_result.v1.json").read_bytes())
+    expected = TagResult.model_validate(stored)
+    for part in (stored["model"], stored["picture"], *stored["scores"], *stored["renditions"]):
+        part["of_a_later_version"] = [1]
+
+    assert TagResult.model_validate(stored) == expected
+
+
+def test_a_result_without_the_optional_fields_decodes() -> None:
+    result = TagResult.model_validate_json(
+        b'{"job_id":1,"generation":1,"purpose":"live","outcome":"tagged",'
+        b'"model":{"name":"m","version":1,"preprocess_id":"p","vocabulary_id":"v","embedding_id":"e"}}'
+    )
+    assert (result.reason, result.picture, result.renditions, result.stage_ms) == (None, None, (), {})
+    assert result.embedding() is None
+
+
 def test_a_request_without_the_optional_fields_decodes() -> None:
     request = TagRequest.model_validate_json(
         b'{"job_id":1,"generation":1,"purpose":"try","blob_key":"k","sha256":"s",'

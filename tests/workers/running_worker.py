@@ -20,12 +20,14 @@ class RunningWorker:
         self.health = Health(max_silence_s=60)
         self._tagger = Tagger(settings, ports, self.shutdown, self.health)
         self._error: BaseException | None = None
+        self.finished: bool | None = None
+        """After the stop: whether everything that was delivered is answered."""
         self._thread = threading.Thread(target=self._run, name="worker")
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            self._tagger.run()
+            self.finished = self._tagger.run()
         except Exception as error:  # noqa: BLE001 - told by stop()
             self._error = error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,10 +82,47 @@ def test_a_stop_during_an_outage_gives_the_messages_back_after_the_deadline(
 
     worker.stop()
 
+    assert worker.finished is False
     assert not desk.has_answers()
     model.down = False
     start_worker()
     assert desk.answers(jobs)[0].outcome is Outcome.TAGGED
+
+
+def test_a_stop_while_a_picture_is_fetched_for_ever_gives_up_at_the_deadline(
+    start_worker: Start, desk: Desk, blobs: CountingBlobStore
+) -> None:
+    reading, go_on = threading.Event(), threading.Event()
+    read = blobs.read
+
+    def read_slowly(key: str) -> bytes:
+        reading.set()
+        go_on.wait(60)
+        return read(key)
+
+    blobs.read = read_slowly  # type: ignore[method-assign]
+    worker = start_worker(shutdown_deadline_s=0.5, decode_threads=1)
+    jobs = desk.ask(pictures.jpeg(seed=1), pictures.jpeg(seed=2), queue=BULK)
+    assert reading.wait(60)
+
+    worker.stop()
+    go_on.set()
+
+    assert worker.finished is False
+    start_worker()
+    assert {result.outcome for result in desk.answers(jobs)} == {Outcome.TAGGED}
+
+
+def test_a_stop_of_a_worker_that_holds_nothing_does_not_wait_for_what_is_down(
+    start_worker: Start, model: ColourModel
+) -> None:
+    model.down = True
+    worker = start_worker(shutdown_deadline_s=600)
+    wait_until(lambda: "waiting for the model" in worker.health.readiness(), "the worker waits")
+
+    worker.stop()
+
+    assert worker.finished is True
 
 
 class NarrowPublisher:

@@ -198,8 +198,8 @@ def measure() -> None:
     }
     print(
         f"answers of {ABOVE_THRESHOLD} tags above their threshold and {BELOW_THRESHOLD} below, with "
-        f"an embedding of {EMBEDDING}, {len(deliveries[0].body):,} bytes;\n{before[1] / len(assets):.1f} claims each; "
-        f"{BATCH} a batch; {ROUNDS} rounds in turn of {RESULTS_PER_ROUND:,}:\n"
+        f"an embedding of {EMBEDDING}, {len(deliveries[0].body):,} bytes;\n"
+        f"{before[1] / len(assets):.1f} claims each; {BATCH} a batch; {ROUNDS} rounds in turn of {RESULTS_PER_ROUND:,}:\n"
         f"  writer {median(rates['writer']):,.0f} results/s\n"
         f"  bare COPY {median(rates['bare']):,.0f}/s, ratio {ratios['bare']:.2f} (target: at least 0.30)\n"
         f"  COPY with the foreign keys {median(rates['keyed']):,.0f}/s, ratio {ratios['keyed']:.2f}\n"

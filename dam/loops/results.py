@@ -149,7 +149,7 @@ def record_batch(consumer: Consumer, batch: Sequence[Delivery]) -> None:
     """
     began = time.perf_counter()
     words = vocabulary()
-    entries = [_read(delivery) for delivery in batch]
+    entries = [_read(delivery, words) for delivery in batch]
     try:
         outcomes = _record(entries, words)
     except (OperationalError, InterfaceError):
@@ -201,11 +201,11 @@ def _complaint(error: Exception) -> str:
     return str(error).strip()[:500] or type(error).__name__
 
 
-def _read(delivery: Delivery) -> _Entry:
+def _read(delivery: Delivery, words: Vocabulary) -> _Entry:
     """What a delivery says; a dead letter says that its job failed."""
     try:
         if not delivery.queue.endswith(DEAD_SUFFIX):
-            return _Entry(delivery, Answer.of(TagResult.model_validate_json(delivery.body)))
+            return _Entry(delivery, Answer.of(TagResult.model_validate_json(delivery.body), words))
         kind = TagResult if delivery.queue.startswith(RESULTS) else TagRequest
         dead = kind.model_validate_json(delivery.body)
     except ValueError as error:
@@ -220,4 +220,4 @@ def _read(delivery: Delivery) -> _Entry:
         detail=f"given up: {delivery.dead_reason or 'delivered too often'}".replace("\0", ""),
         request_id=dead.request_id,
     )
-    return _Entry(delivery, Answer.of(result))
+    return _Entry(delivery, Answer.of(result, words))

@@ -122,7 +122,8 @@ def derive(
         for tag_id in suggest(scores, vocabulary, hidden=rejected)
         if tag_id not in chosen
     ]
-    claims.sort(key=lambda claim: (claim.state != "accepted", -(claim.score or 0.0), claim.tag_id))
+    if chosen:  # else they are in order already
+        claims.sort(key=lambda claim: (claim.state != "accepted", -(claim.score or 0.0), claim.tag_id))
 
     found_by = {claim.tag_id for claim in claims}
     found_by.update(*[vocabulary[tag_id].ancestors for tag_id in found_by if tag_id in vocabulary])

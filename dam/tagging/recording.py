@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple, Self
 
 from django.db import transaction
@@ -51,22 +51,32 @@ class Answer(NamedTuple):
     reason: str
     detail: str
     model: ModelIdentity | None
-    scores: dict[str, float]
-    """Label → probability, best first."""
+    scores: dict[int, float]
+    """Tag id → probability, best first."""
+    strange: dict[str, float]
+    """Label → probability, of labels that are no tags yet."""
     embedding: bytes | None
     """As the database keeps it: half precision, in its binary form."""
     picture: PictureFacts | None
     renditions: tuple[Rendition, ...]
 
     @classmethod
-    def of(cls, result: TagResult) -> Self:
+    def of(cls, result: TagResult, words: Vocabulary) -> Self:
         """Take from a message what recording needs.
 
         Raises:
             ValueError: its embedding is not what it should be.
         """
         embedding = result.embedding()
-        best_first = sorted(result.scores, key=attrgetter("score"), reverse=True)
+        ids = words.ids
+        scores: dict[int, float] = {}
+        strange: dict[str, float] = {}
+        for score in sorted(result.scores, key=attrgetter("score"), reverse=True):
+            tag_id = ids.get(score.label)
+            if tag_id is None:
+                strange[score.label] = score.score
+            else:
+                scores[tag_id] = score.score
         return cls(
             job_id=result.job_id,
             generation=result.generation,
@@ -74,7 +84,8 @@ class Answer(NamedTuple):
             reason=result.reason.value if result.reason else "unknown",
             detail=result.detail[:500],
             model=result.model,
-            scores={score.label: score.score for score in best_first},
+            scores=scores,
+            strange=strange,
             embedding=None if embedding is None else HalfVector(embedding).to_binary(),
             picture=result.picture,
             renditions=result.renditions,
@@ -112,7 +123,7 @@ class _Accepted(NamedTuple):
 
 def result_record(*, result: TagResult, words: Vocabulary) -> Recorded:
     """Record one answer; see :func:`answers_record`."""
-    (recorded,) = answers_record(answers=[Answer.of(result)], words=words)
+    (recorded,) = answers_record(answers=[Answer.of(result, words)], words=words)
     return recorded
 
 
@@ -130,7 +141,7 @@ def answers_record(*, answers: Sequence[Answer], words: Vocabulary) -> list[Reco
     tagged: list[_Accepted] = []
     failed: list[_Accepted] = []
     superseded: list[_Job] = []
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         jobs = _jobs_lock(answers)
         versions = _assets_lock(jobs.values())
         newest = dict(rows_read(recording_sql.NEWEST_GENERATIONS, list(versions)))
@@ -150,7 +161,7 @@ def answers_record(*, answers: Sequence[Answer], words: Vocabulary) -> list[Reco
             else:
                 tagged.append(_Accepted(job, answer, is_seen))
                 recorded.append(Recorded.TAGGED if is_seen else Recorded.ANSWERED)
-        words = _with_labels(tagged, words)
+        tagged, words = _take_in_labels(tagged, words)
         now = timezone.now()
         _jobs_close(superseded, now, reason="superseded")
         _store_failures(failed, now)
@@ -199,7 +210,7 @@ def _store_tries(tries: Iterable[_Accepted], words: Vocabulary, now: datetime) -
     """What came of pictures that are no assets stays with their jobs."""
     jobs = []
     for job, answer, _ in tries:
-        derived = derive(scores=_by_id(answer, words), vocabulary=words.rules, decisions={})
+        derived = derive(scores=answer.scores, vocabulary=words.rules, decisions={})
         kept = {
             "model": answer.model.model_dump() if answer.model else None,
             "tags": [{"tag_id": claim.tag_id, "score": claim.score} for claim in derived.claims],
@@ -223,7 +234,6 @@ def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: da
     def predictions() -> Iterator[tuple[object, ...]]:
         for each in accepted:
             job, answer, is_seen = each
-            scores = _by_id(answer, words)
             model_version_id = models[_model_of(answer)]
             yield (
                 job.asset_id,
@@ -231,15 +241,15 @@ def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: da
                 model_version_id,
                 job.generation,
                 job.purpose,
-                array_bytes(list(scores), INTEGER),
-                array_bytes(list(scores.values()), DOUBLE),
+                array_bytes(list(answer.scores), INTEGER),
+                array_bytes(list(answer.scores.values()), DOUBLE),
                 answer.embedding,
                 now,
             )
             if is_seen:
                 # Here, while the database takes in the rows before.
                 said = decisions.get(each.asset_id, {})
-                derived = derive(scores=scores, vocabulary=words.rules, decisions=said)
+                derived = derive(scores=answer.scores, vocabulary=words.rules, decisions=said)
                 claims.append(AssetClaims(each.asset_id, derived, model_version_id))
 
     rows_copy("tagging_prediction", recording_sql.PREDICTION_COLUMNS, predictions())
@@ -283,18 +293,20 @@ def _renditions(accepted: _Accepted) -> dict[str, object]:
 # --------------------------------------------------------- words and models
 
 
-def _by_id(answer: Answer, words: Vocabulary) -> dict[int, float]:
-    """Tag id → probability, best first."""
-    ids = words.ids
-    return {ids[label]: score for label, score in answer.scores.items()}
-
-
-def _with_labels(accepted: Iterable[_Accepted], words: Vocabulary) -> Vocabulary:
-    """The vocabulary with every label that these name."""
-    unknown: set[str] = set()
+def _take_in_labels(accepted: Sequence[_Accepted], words: Vocabulary) -> tuple[list[_Accepted], Vocabulary]:
+    """The same with a tag for every label, and the vocabulary that has them."""
+    labels = {label for each in accepted for label in each.answer.strange}
+    if not labels:
+        return list(accepted), words
+    words = labels_take_in(sorted(labels))
+    told = []
     for each in accepted:
-        unknown.update(each.answer.scores.keys() - words.ids.keys())
-    return labels_take_in(sorted(unknown)) if unknown else words
+        scores = each.answer.scores | {
+            words.ids[label]: score for label, score in each.answer.strange.items()
+        }
+        best_first = dict(sorted(scores.items(), key=itemgetter(1), reverse=True))
+        told.append(each._replace(answer=each.answer._replace(scores=best_first, strange={})))
+    return told, words
 
 
 def _model_of(answer: Answer) -> ModelIdentity:

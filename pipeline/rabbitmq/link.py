@@ -11,10 +11,12 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import pika
 from pika.channel import Channel
+from pika.exceptions import AMQPConnectionError, AMQPError
 
 from pipeline.ports import TransportDownError
 from pipeline.rabbitmq.errors import in_words
@@ -88,12 +90,12 @@ class Link:
         """
 
         def question(answer: Future[T]) -> None:
-            answer.set_result(work())
+            give(answer, work())
 
         return self.ask(question)
 
     def ask(self, question: Callable[[Future[T]], None]) -> T:
-        """Run ``question`` in the I/O thread and wait until somebody sets the future that it is given.
+        """Run ``question`` in the I/O thread and wait until somebody gives an answer to its future.
 
         Raises:
             TransportDownError: the connection is gone, or the answer did not come in time.
@@ -104,8 +106,12 @@ class Link:
             if not answer.done():
                 try:
                     question(answer)
+                except AMQPError as error:  # it is breaking at this moment
+                    self.drop(in_words(error))
                 except Exception as error:  # noqa: BLE001  # belongs to the thread that asked
                     _fail(answer, error)
+                    # Nobody knows how much of it was done.
+                    self.drop("a request failed")
 
         self._soon(put)
         return self._result(answer)
@@ -118,7 +124,7 @@ class Link:
         """
 
         def question(answer: Future[Channel]) -> None:
-            channel = self._connection.channel(on_open_callback=answer.set_result)
+            channel = self._connection.channel(on_open_callback=partial(give, answer))
             channel.add_on_close_callback(lambda _channel, error: on_closed(in_words(error)))
 
         return self.ask(question)
@@ -134,7 +140,7 @@ class Link:
         self._thread.join(_FAREWELL_S)
         if self._thread.is_alive():
             # Nobody answers the farewell: the other end is cut off.
-            self._soon(self._connection.ioloop.stop)
+            self._soon(self._cut_off)
             self._thread.join(_FAREWELL_S)
         self._lose("closed")
 
@@ -155,7 +161,7 @@ class Link:
                 self._ended = True
 
     def _on_open(self, _connection: object) -> None:
-        self._opened.set_result(None)
+        give(self._opened, None)
 
     def _on_closed(self, _connection: object, error: BaseException | str) -> None:
         self._lose(error if isinstance(error, str) else in_words(error))
@@ -168,10 +174,15 @@ class Link:
         self._blocked = ""
 
     def _hang_up(self) -> None:
-        if self._connection.is_open:
-            self._connection.close()
-        elif self._connection.is_closed:
+        if self._connection.is_closed:
             self._connection.ioloop.stop()
+        elif not self._connection.is_closing:
+            self._connection.close()
+
+    def _cut_off(self) -> None:
+        # Not only the loop is stopped: the socket would stay open until it is collected as garbage.
+        error = AMQPConnectionError("nobody answered the farewell")
+        self._connection._terminate_stream(error)  # noqa: SLF001  # there is no public way
 
     # ------------------------------------------------------------- answers
 
@@ -203,6 +214,12 @@ class Link:
         for answer in waiting:
             _fail(answer, TransportDownError(reason))
         self._on_lost(reason)
+
+
+def give(answer: Future[T], value: T) -> None:
+    """Answer, unless nobody waits any more: an error in the I/O thread would end the connection."""
+    with suppress(InvalidStateError):
+        answer.set_result(value)
 
 
 def _fail(answer: Future[Any], error: BaseException) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import pika
@@ -17,7 +18,7 @@ from pika.spec import Basic
 
 from pipeline.closable import Closable
 from pipeline.ports import Message, QueueFullError, TransportDownError
-from pipeline.rabbitmq.link import Link
+from pipeline.rabbitmq.link import Link, give
 
 Headers = dict[str, str]
 
@@ -64,7 +65,7 @@ class _ConfirmingChannel:
 
     def _ask_for_confirms(self, answer: Future[None]) -> None:
         self._channel.add_on_return_callback(self._on_return)
-        self._channel.confirm_delivery(self._on_confirm, callback=lambda _frame: answer.set_result(None))
+        self._channel.confirm_delivery(self._on_confirm, callback=lambda _frame: give(answer, None))
 
     def _on_confirm(self, frame: Any) -> None:
         method: Basic.Ack | Basic.Nack = frame.method
@@ -72,7 +73,7 @@ class _ConfirmingChannel:
         if batch is None:
             return
         tags = (
-            [tag for tag in batch.open if tag <= method.delivery_tag]
+            list(takewhile(lambda tag: tag <= method.delivery_tag, batch.open))
             if method.multiple
             else [method.delivery_tag]
         )
@@ -82,7 +83,7 @@ class _ConfirmingChannel:
                 batch.refused.add(position)
         if not batch.open:
             self._batch = None
-            batch.answer.set_result(None)
+            give(batch.answer, None)
 
     def _on_return(self, _channel: Channel, method: Basic.Return, _properties: object, _body: bytes) -> None:
         if self._batch is not None:

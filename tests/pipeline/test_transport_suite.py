@@ -468,6 +468,29 @@ def test_who_takes_no_more_finishes_what_it_was_given_and_costs_nobody_an_attemp
     assert settled(broker, BULK, 0)
 
 
+def test_who_takes_no_more_is_given_what_was_on_its_way_in_place_of_the_acknowledged(
+    broker: Broker, transport: Transport, publish: Callable[..., None]
+) -> None:
+    publish(*(f"{n:03}" for n in range(400)))
+    done = 0
+    # What comes in place of what was just acknowledged is on its way: a race, so it is run several times.
+    for batches in (2, 3, 4) * 2:
+        with transport.consumer([BULK], prefetch=32) as consumer:
+            for _ in range(batches):
+                batch = consumer.receive(limit=16, wait_s=WAIT_S)
+                consumer.ack(batch)
+                done += len(batch)
+            consumer.take_no_more()
+            while batch := consumer.receive(limit=16, wait_s=WAIT_S):
+                assert {one.delivery_count for one in batch} == {1}
+                consumer.ack(batch)
+                done += len(batch)
+    with transport.consumer([BULK]) as other:
+        rest = drain(other, 400 - done)
+    assert {one.delivery_count for one in rest} == {1}
+    assert settled(broker, BULK, 0)
+
+
 def test_a_poisonous_message_takes_none_with_it_that_was_delivered_beside_it(
     transport: Transport, publish: Callable[..., None], holder: Holder
 ) -> None:

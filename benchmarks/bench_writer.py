@@ -168,7 +168,8 @@ def main() -> None:
 
 def measure() -> None:
     from dam.jobs.ledger import ledger  # noqa: PLC0415
-    from dam.loops.results import BATCH, collect_seldom  # noqa: PLC0415
+    from dam.loops.process import collect_seldom  # noqa: PLC0415
+    from dam.loops.results import BATCH  # noqa: PLC0415
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     collect_seldom()
@@ -199,7 +200,8 @@ def measure() -> None:
     print(
         f"answers of {ABOVE_THRESHOLD} tags above their threshold and {BELOW_THRESHOLD} below, with "
         f"an embedding of {EMBEDDING}, {len(deliveries[0].body):,} bytes;\n"
-        f"{before[1] / len(assets):.1f} claims each; {BATCH} a batch; {ROUNDS} rounds in turn of {RESULTS_PER_ROUND:,}:\n"
+        f"{before[1] / len(assets):.1f} claims each; {BATCH} a batch; "
+        f"{ROUNDS} rounds in turn of {RESULTS_PER_ROUND:,}:\n"
         f"  writer {median(rates['writer']):,.0f} results/s\n"
         f"  bare COPY {median(rates['bare']):,.0f}/s, ratio {ratios['bare']:.2f} (target: at least 0.30)\n"
         f"  COPY with the foreign keys {median(rates['keyed']):,.0f}/s, ratio {ratios['keyed']:.2f}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -22,6 +23,17 @@ def stop_on_signals() -> threading.Event:
     signal.signal(signal.SIGTERM, ask)
     signal.signal(signal.SIGINT, ask)
     return stop
+
+
+def collect_seldom() -> None:
+    """Have the garbage collector look less often, and not at what was there before the work began.
+
+    A loop that makes many objects and no circles of them, as recording does, otherwise spends a fifth of
+    its time on looking at all of Django's again and again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
 
 
 def configure_logging() -> None:

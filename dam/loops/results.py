@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections import Counter
@@ -30,7 +29,6 @@ SOURCES = (RESULTS, *(queue.dead_letters for queue in QUEUES))
 
 def run(stop: threading.Event) -> None:
     """Record until ``stop`` is set, then what was delivered; outages of database or broker are waited out."""
-    collect_seldom()
     backoff = Backoff()
     stopping = _Stopping(stop, settings.SHUTDOWN_DEADLINE_S)
     with transport_from_url(settings.QUEUE_URL) as transport:
@@ -40,18 +38,8 @@ def run(stop: threading.Event) -> None:
                 with transport.consumer(SOURCES, prefetch=2 * BATCH) as consumer:
                     _record_until(stopping, consumer, backoff)
             except TransportDownError as error:
-                _wait(error, stopping, backoff)
-
-
-def collect_seldom() -> None:
-    """Have the garbage collector look less often, and not at what was there before the work began.
-
-    Recording makes many objects and no circles of them; looking at all of Django's between costs a fifth
-    of the writer's time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
+                if not stopping.asked():
+                    _wait(error, stopping, backoff)
 
 
 class _Stopping:

@@ -1,7 +1,7 @@
 """Answers recorded: any number of them at once, in one transaction, each once.
 
-Locks are taken in one order everywhere: jobs by id, then assets by id, then what the catalogue lacks of
-models and words, by name. So several writers, relays and people never wait for each other in a circle.
+Locks are taken in one order everywhere: jobs by id, then assets by id, then the words and the models that
+the catalogue lacks, by name. So several writers, relays and people never wait for each other in a circle.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def answers_record(*, answers: Sequence[Answer], words: Vocabulary) -> list[Reco
     tagged: list[_Accepted] = []
     failed: list[_Accepted] = []
     superseded: list[_Job] = []
-    with transaction.atomic(savepoint=False):
+    with transaction.atomic():
         jobs = _jobs_lock(answers)
         versions = _assets_lock(jobs.values())
         newest = dict(rows_read(recording_sql.NEWEST_GENERATIONS, list(versions)))
@@ -301,11 +301,10 @@ def _take_in_labels(accepted: Sequence[_Accepted], words: Vocabulary) -> tuple[l
     words = labels_take_in(sorted(labels))
     told = []
     for each in accepted:
-        scores = each.answer.scores | {
-            words.ids[label]: score for label, score in each.answer.strange.items()
-        }
+        answer = each.answer
+        scores = answer.scores | {words.ids[label]: score for label, score in answer.strange.items()}
         best_first = dict(sorted(scores.items(), key=itemgetter(1), reverse=True))
-        told.append(each._replace(answer=each.answer._replace(scores=best_first, strange={})))
+        told.append(each._replace(answer=answer._replace(scores=best_first, strange={})))
     return told, words
 
 

@@ -39,8 +39,8 @@ def connection_parameters(url: str, environment: Mapping[str, str] = os.environ)
     Raises:
         ValueError: an address or a certificate that cannot be used; the message holds no password.
     """
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         parameters = pika.URLParameters(url)
     except (ValueError, TypeError, IndexError):
         raise ValueError("The queue's address must look like amqp://user:password@host:5672/vhost.") from None

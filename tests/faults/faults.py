@@ -21,10 +21,11 @@ _DIES_WITHIN_S = 120
 
 @dataclass(frozen=True)
 class Fault:
-    """``name``: for people. ``harm``: see above."""
+    """``name``: for people. ``harm``: see above. ``share``: of the pictures, in relation to the others."""
 
     name: str
     harm: Callable[[Scene], Iterator[None]]
+    share: int = 1
 
 
 def worker_killed(scene: Scene) -> Iterator[None]:
@@ -32,7 +33,7 @@ def worker_killed(scene: Scene) -> Iterator[None]:
     scene.plant.model_server.pause()
     try:
         yield
-        scene.workers_hold(4)
+        scene.workers_hold(len(scene.plant.workers))
         _killed_and_back(scene.chance.choice(scene.plant.workers))
     finally:
         scene.plant.model_server.resume()
@@ -84,7 +85,8 @@ def results_queue_filled(scene: Scene) -> Iterator[None]:
     scene.stop(writer)
     node.limit_queue(f"^{RESULTS.replace('.', '[.]')}$", max_length=limit)
     yield
-    scene.wait(lambda: _ready(scene, RESULTS) >= limit, 180, f"{limit} answers in their queue")
+    refusals = _refusals(scene)
+    scene.wait(lambda: _refusals(scene) > refusals, 180, f"a worker whose answers were refused ({limit})")
     scene.outage(5)
     taken = _ready(scene, RESULTS)
     scene.note(f"limit of {limit}, {taken} answers in the queue, {scene.open_jobs() - taken} held back")
@@ -119,7 +121,7 @@ FAULTS = (
     Fault("stop the model server for 20 s", model_server_stopped),
     Fault("stop the database for 10 s", database_stopped),
     Fault("cut a worker's connections to the broker without closing them", connection_cut),
-    Fault("fill the queue of results", results_queue_filled),
+    Fault("fill the queue of results", results_queue_filled, share=3),
     Fault("kill -9 the relay between confirmation and commit", relay_killed_before_commit),
     Fault("kill -9 the writer between commit and acknowledgement", writer_killed_before_ack),
     Fault("kill -9 the object store for 10 s", object_store_killed),
@@ -142,6 +144,11 @@ def _dies_at_its_point(scene: Scene, process: KeptProcess, launcher: str) -> Non
         raise StuckError(f"{process.name} ended with {end.code} elsewhere: {process.tail()}")
     scene.note(f"with {marker.read_text()} messages")
     process.wait_for_start(starts + 1)
+
+
+def _refusals(scene: Scene) -> int:
+    """How often a worker told that the queue of results takes no more."""
+    return sum(worker.said().count(f"full: {RESULTS}") for worker in scene.plant.workers)
 
 
 def _ready(scene: Scene, queue: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,20 +43,21 @@ class Files:
     """No pictures at all."""
 
 
-def write_mixed(folder: Path, count: int, *, parts: int, seed: int) -> Files:
+def write_mixed(folder: Path, count: int, *, shares: Sequence[int], seed: int) -> Files:
     """Write ``count`` pictures, 2 % of them bad, and a refused file more per part.
 
     Args:
         folder: gets one folder per part.
         count: good and bad pictures together.
-        parts: over how many folders they are spread evenly.
+        shares: over how many folders they are spread, and how much each gets.
         seed: decides everything.
     """
     chance = random.Random(seed)
     sources = [_source(path) for path in package_photos()]
-    folders = tuple(folder / f"part_{part:02}" for part in range(parts))
+    folders = tuple(folder / f"part_{part:02}" for part in range(len(shares)))
     for each in folders:
         each.mkdir(parents=True)
+    places = [folder for folder, share in zip(folders, shares, strict=True) for _ in range(share)]
     bad_ones = set(chance.sample(range(count), max(1, round(count * BAD_SHARE))))
     names, weights = list(_FORMATS), [weight for _, weight in _FORMATS.values()]
     good, bad = set(), set()
@@ -67,7 +69,7 @@ def write_mixed(folder: Path, count: int, *, parts: int, seed: int) -> Files:
         (bad if is_bad else good).add(name)
         if is_bad:
             data = pictures.truncated(data, share=0.5)
-        (folders[number % parts] / name).write_bytes(data)
+        (places[number % len(places)] / name).write_bytes(data)
     refused = set()
     for part, each in enumerate(folders):
         name = f"{seed:04}_refused_{part:02}.jpg"

@@ -19,9 +19,6 @@ from tests.plugins.plant import Plant
 
 # Far beyond what any recovery may take: what is not done by then is stuck.
 _RECOVERS_WITHIN_S = 240
-# So often the next fault comes while the last one is still being worked off.
-_OVERLAP = 0.3
-
 Tell = Callable[[str], None]
 
 
@@ -56,6 +53,7 @@ def run(
     seed: int,
     pictures: int,
     outage_scale: float = 1.0,
+    overlap: float = 0.3,
     tell: Tell = print,
     **variables: str,
 ) -> Outcome:
@@ -67,6 +65,7 @@ def run(
         seed: decides the pictures, the order of the faults and their moments.
         pictures: good and bad ones, spread over the faults.
         outage_scale: what outages are shortened to.
+        overlap: how often the next fault comes while the last one is still being worked off, in [0, 1].
         tell: told what happens.
         variables: environment of every process.
     """
@@ -77,14 +76,15 @@ def run(
     outcome = Outcome(seed, pictures)
     tell(f"seed {seed}: {pictures} pictures, {len(order)} faults")
     with ThreadPoolExecutor(1) as painter, contextlib.ExitStack() as stack:
-        writing = painter.submit(write_mixed, home / "pictures", pictures, parts=len(order), seed=seed)
+        shares = [fault.share for fault in order]
+        writing = painter.submit(write_mixed, home / "pictures", pictures, shares=shares, seed=seed)
         plant = stack.enter_context(Plant(home / "plant", models=models, **variables))
         files = writing.result()
         tell(f"the system stands after {time.monotonic() - began:.0f} s")
         scene = Scene(plant, chance, outage_scale=outage_scale)
         try:
             for fault, folder in zip(order, files.folders, strict=True):
-                outcome.recoveries.append(_suffer(scene, fault, folder, tell))
+                outcome.recoveries.append(_suffer(scene, fault, folder, overlap, tell))
             _finish(scene)
             outcome.complaints = proof.complaints(scene, files)
             outcome.facts = proof.facts(plant)
@@ -101,7 +101,7 @@ def run(
     return outcome
 
 
-def _suffer(scene: Scene, fault: Fault, folder: Path, tell: Tell) -> Recovery:
+def _suffer(scene: Scene, fault: Fault, folder: Path, overlap: float, tell: Tell) -> Recovery:
     scene.notes.clear()
     scene.part_size = sum(1 for _ in folder.iterdir())
     harm = fault.harm(scene)
@@ -120,7 +120,7 @@ def _suffer(scene: Scene, fault: Fault, folder: Path, tell: Tell) -> Recovery:
     scene.wait(answered, _RECOVERS_WITHIN_S, f"the first answer after: {fault.name}")
     first_s = time.monotonic() - healed
     all_s = None
-    if scene.chance.random() >= _OVERLAP:
+    if scene.chance.random() >= overlap:
         scene.wait(lambda: _all_done(scene), _RECOVERS_WITHIN_S, f"all answers after: {fault.name}")
         all_s = time.monotonic() - healed
     recovery = Recovery(fault.name, healed - struck, first_s, all_s, tuple(scene.notes))

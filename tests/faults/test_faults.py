@@ -23,7 +23,13 @@ def test_nothing_is_lost_and_nothing_is_twice_while_everything_fails_once(
     seed = int(os.environ.get("VITRINE_FAULTS_SEED") or random.randrange(1, 10_000))
     # Batches of four, so that a few pictures are many batches.
     outcome = run(
-        tmp_path, models=model_dir, seed=seed, pictures=72, outage_scale=0.2, VITRINE_BATCH_SIZE="4"
+        tmp_path,
+        models=model_dir,
+        seed=seed,
+        pictures=72,
+        outage_scale=0.2,
+        overlap=0.8,
+        VITRINE_BATCH_SIZE="4",
     )
     print(recovery_table([outcome]))
     assert outcome.complaints == [], f"VITRINE_FAULTS_SEED={seed}\n{outcome.last_words}"

@@ -60,12 +60,6 @@ def test_a_postgresql_address_gives_the_postgresql_transport(broker: PostgresBro
         assert transport.depths()[BULK] == QueueDepth(ready=0, held=0)
 
 
-@pytest.mark.parametrize("url", ["amqp://guest@localhost/", "amqps://guest@localhost/"])
-def test_a_rabbitmq_address_is_refused_with_what_to_do(url: str) -> None:
-    with pytest.raises(ValueError, match="no RabbitMQ transport yet"):
-        transport_from_url(url)
-
-
 def test_an_address_without_a_transport_is_refused_without_repeating_its_password() -> None:
     with pytest.raises(ValueError, match="must begin with postgresql://") as refused:
         transport_from_url("redis://:secret@localhost/")
@@ -139,6 +133,29 @@ def test_a_changed_delivery_limit_holds_from_the_next_declaration(broker: Postgr
     with transport.consumer([BULK]) as consumer:
         consumer.receive(limit=1, wait_s=WAIT_S)
     assert transport.depths()[BULK + ".dead"] == QueueDepth(ready=1, held=0)
+
+
+def test_declaring_again_waits_for_no_backup_that_reads_the_tables(
+    broker: PostgresBroker, transport: PostgresTransport
+) -> None:
+    with psycopg.connect(broker.url) as backup, ThreadPoolExecutor(1) as pool:
+        backup.execute("LOCK TABLE queue.queue, queue.message, queue.consumer IN ACCESS SHARE MODE")
+        declared = pool.submit(transport.declare)
+        try:
+            declared.result(timeout=20)
+        finally:
+            backup.rollback()
+
+
+def test_queues_declared_before_there_was_a_limit_of_their_length_get_one(broker: PostgresBroker) -> None:
+    broker.transport().declare()
+    with psycopg.connect(broker.url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE queue.queue DROP COLUMN max_length")
+    transport = broker.transport(queues=[QueueSpec(BULK, max_length=2)])
+    transport.declare()
+    with transport.publisher() as publisher, pytest.raises(QueueFullError) as full:
+        publisher.publish([Message(BULK, b"")] * 3)
+    assert full.value.refused == {2}
 
 
 def test_a_dead_letter_cannot_be_rejected_again(transport: PostgresTransport, consumer: Consumer) -> None:

@@ -75,7 +75,7 @@ def test_a_wrong_password_and_a_missing_virtual_host_are_told_apart_and_no_passw
 
 
 def test_an_address_that_cannot_be_read_is_refused_without_repeating_it() -> None:
-    for address in ("amqp://me:secret@host:port/x", "redis://me:secret@host"):
+    for address in ("amqp://me:secret@host:port/x", "amqp://me:secret℀@host", "redis://me:secret@host"):
         with pytest.raises(ValueError, match="must") as told:
             transport_from_url(address)
         assert "secret" not in str(told.value)
@@ -237,6 +237,29 @@ def test_a_connection_that_is_cut_without_being_closed_is_noticed_and_its_messag
         consumer.ack(held)
         consumer.ack([after])
     wait_for(lambda: rabbit_broker.messages(BULK) == 0, WAIT_S, "an empty queue")
+
+
+def test_an_answer_that_comes_too_late_does_no_harm(
+    rabbit_broker: RabbitBroker,
+    transport: RabbitTransport,
+    proxy: TcpProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there = RabbitTransport(rabbit_broker.url.replace(str(rabbit_broker.node.port), str(proxy.port)))
+    with there.publisher() as publisher, there.consumer([BULK]) as consumer:
+        publisher.publish([Message(BULK, b"", "before")])
+        consumer.ack(consumer.receive(limit=1, wait_s=WAIT_S))
+        monkeypatch.setattr("pipeline.rabbitmq.link.ANSWER_WITHIN_S", 1.0)
+        proxy.silence()
+        with pytest.raises(TransportDownError, match="no answer within"):
+            publisher.publish([Message(BULK, b"", "twice")])
+        # Its confirm arrives now, and nobody waits for it: an exception in a thread would fail this test.
+        proxy.heal()
+        monkeypatch.setattr("pipeline.rabbitmq.link.ANSWER_WITHIN_S", WAIT_S)
+        publisher.publish([Message(BULK, b"", "twice")])
+        found = [consumer.receive(limit=1, wait_s=WAIT_S)[0] for _ in range(2)]
+        assert {one.message_id for one in found} == {"twice"}
+        consumer.ack(found)
 
 
 def test_heartbeats_are_answered_while_the_work_takes_longer_than_they_may_be_missed(

@@ -273,6 +273,30 @@ def test_the_depths_tell_what_waits(transport: Transport, publish: Callable[...,
 # ------------------------------------------------------------------ redelivery
 
 
+def test_what_was_acknowledged_just_before_the_close_does_not_come_again(
+    transport: Transport, publish: Callable[..., None]
+) -> None:
+    names = [f"{n:04}" for n in range(500)]
+    publish(*names, "last")
+    with transport.consumer([BULK], prefetch=500) as consumer:
+        done = consumer.receive(limit=500, wait_s=WAIT_S, linger_s=WAIT_S)
+        consumer.ack(done)
+    assert ids(done) == names
+    with transport.consumer([BULK]) as other:
+        assert ids(drain(other, 1)) == ["last"]
+
+
+def test_what_came_back_from_a_dead_process_keeps_nobody_waiting_in_an_earlier_queue(
+    transport: Transport, publish: Callable[..., None], holder: Holder
+) -> None:
+    publish(*(f"{n}" for n in range(20)))
+    holder(queue=BULK, limit=20).kill()
+    with transport.consumer([INTERACTIVE, BULK]) as consumer:
+        assert drain(consumer, 1)[0].delivery_count == 2
+        publish("interactive", queue=INTERACTIVE)
+        assert INTERACTIVE in {one.queue for one in drain(consumer, 2)}
+
+
 def test_a_closed_consumer_returns_what_it_held_at_once_for_an_attempt(
     transport: Transport, publish: Callable[..., None]
 ) -> None:

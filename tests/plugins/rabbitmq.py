@@ -47,6 +47,8 @@ class RabbitNode:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)  # Erlang refuses a cookie that others might read
         self._folder = folder
+        self.starts = 0
+        """How often it was started."""
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._vhosts: list[str] = []
@@ -94,6 +96,7 @@ class RabbitNode:
         """Return when it takes connections; nothing happens if it runs."""
         if self._process is not None:
             return
+        self.starts += 1
         self._log = (self._folder / "output").open("ab")
         self._process = subprocess.Popen(
             [str(_PROGRAMS / "rabbitmq-server")],

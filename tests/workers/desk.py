@@ -73,11 +73,11 @@ class Desk:
             self._collect()
         return [found[number] for number in job_ids]
 
-    def answered(self) -> set[int]:
-        """The jobs that are answered by now."""
+    def answered(self) -> list[int]:
+        """The jobs that are answered by now, first answers first."""
         while self._collect():
             pass
-        return set(self._found)
+        return list(self._found)
 
     def waiting(self, queue: str = BULK) -> list[Delivery]:
         """What waits in a queue of requests; takes it out."""

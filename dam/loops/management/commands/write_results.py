@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from dam.loops import results
-from dam.loops.process import configure_logging, stop_on_signals
+from dam.loops.process import collect_seldom, configure_logging, stop_on_signals
 
 
 class Command(BaseCommand):
@@ -13,4 +13,5 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         configure_logging()
+        collect_seldom()
         results.run(stop_on_signals())

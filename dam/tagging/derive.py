@@ -69,7 +69,8 @@ def suggest(
             passing[tag_id] = rule
     if hidden:
         passing = {tag_id: rule for tag_id, rule in passing.items() if hidden.isdisjoint(rule.ancestors)}
-    best_first = sorted(passing, key=lambda tag_id: (-scores[tag_id], tag_id))
+    # Of equal scores the older tag comes first.
+    best_first = sorted(sorted(passing), key=scores.__getitem__, reverse=True)
     leaves = [tag_id for tag_id in best_first if passing[tag_id].is_leaf][:MAX_LEAVES]
     kinds = [tag_id for tag_id in best_first if not passing[tag_id].is_leaf]
     above_a_passing_tag = set().union(*[rule.ancestors for rule in passing.values()])
@@ -77,9 +78,11 @@ def suggest(
     for leaf in leaves:
         ancestors = passing[leaf].ancestors
         above = [tag_id for tag_id in kinds if tag_id in ancestors]
-        further_up = set().union(*[passing[tag_id].ancestors for tag_id in above])
+        if len(above) > 1:
+            further_up = set().union(*[passing[tag_id].ancestors for tag_id in above])
+            above = [tag_id for tag_id in above if tag_id not in further_up]
         # One is enough: an espresso is a beverage, and that it is a coffee too is found, not shown.
-        shown.update([tag_id for tag_id in above if tag_id not in further_up][:1])
+        shown.update(above[:1])
     chosen = {*leaves, *[tag_id for tag_id in kinds if tag_id in shown][:MAX_ANCESTORS]}
     return [tag_id for tag_id in best_first if tag_id in chosen]
 

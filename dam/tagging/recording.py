@@ -234,7 +234,7 @@ def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: da
     def predictions() -> Iterator[tuple[object, ...]]:
         for each in accepted:
             job, answer, is_seen = each
-            model_version_id = models[_model_of(answer)]
+            model_version_id = models[_model_key(answer)]
             yield (
                 job.asset_id,
                 job.asset_version_id,
@@ -308,21 +308,23 @@ def _take_in_labels(accepted: Sequence[_Accepted], words: Vocabulary) -> tuple[l
     return told, words
 
 
-def _model_of(answer: Answer) -> ModelIdentity:
+def _model_key(answer: Answer) -> tuple[str, int]:
     if answer.model is None:
         raise ValueError(f"the answer to job {answer.job_id} names no model")
-    return answer.model
+    return answer.model.name, answer.model.version
 
 
-def _model_versions(accepted: Iterable[_Accepted]) -> dict[ModelIdentity, int]:
-    """The rows of the versions that answered, made when one answers for the first time."""
-    identities = {_model_of(each.answer) for each in accepted}
+def _model_versions(accepted: Iterable[_Accepted]) -> dict[tuple[str, int], int]:
+    """Name and version → row of those that answered, made when one answers for the first time."""
     rows = {}
-    for identity in sorted(identities, key=lambda identity: (identity.name, identity.version)):
+    for (name, version), identity in sorted(
+        {_model_key(each.answer): each.answer.model for each in accepted}.items(), key=itemgetter(0)
+    ):
+        assert identity is not None
         row, _ = ModelVersion.objects.get_or_create(
-            name=identity.name,
-            version=identity.version,
+            name=name,
+            version=version,
             defaults=identity.model_dump(include={"preprocess_id", "vocabulary_id", "embedding_id"}),
         )
-        rows[identity] = row.pk
+        rows[name, version] = row.pk
     return rows

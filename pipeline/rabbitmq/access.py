@@ -4,7 +4,8 @@
 variable                    meaning
 ==========================  =======================================================================
 VITRINE_QUEUE_USER          user name, if the address holds none
-VITRINE_QUEUE_PASSWORD      its password; ``VITRINE_QUEUE_PASSWORD_FILE`` names a file that holds it
+VITRINE_QUEUE_PASSWORD      password, if the address holds none
+VITRINE_QUEUE_…_FILE        instead of either: a file that holds it, such as a mounted secret
 VITRINE_QUEUE_CA_FILE       certificates that the broker's must be signed by (those of the system)
 VITRINE_QUEUE_CERT_FILE     our own certificate, for brokers that ask for one
 VITRINE_QUEUE_KEY_FILE      its key, if it is not in the same file
@@ -17,7 +18,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pika
 
@@ -41,7 +42,8 @@ def connection_parameters(url: str, environment: Mapping[str, str] = os.environ)
     """
     try:
         parts = urlsplit(url)
-        parameters = pika.URLParameters(url)
+        # pika would refuse a name without a password.
+        parameters = pika.URLParameters(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
     except (ValueError, TypeError, IndexError):
         raise ValueError("The queue's address must look like amqp://user:password@host:5672/vhost.") from None
     asked = parse_qs(parts.query)
@@ -51,20 +53,21 @@ def connection_parameters(url: str, environment: Mapping[str, str] = os.environ)
     parameters.stack_timeout = _HANDSHAKE_TIMEOUT_S
     # Whoever uses a connection decides when to try again.
     parameters.connection_attempts = 1
-    if not parts.username and (user := environment.get("VITRINE_QUEUE_USER")):
-        parameters.credentials = pika.PlainCredentials(user, _password(environment))
+    if user := unquote(parts.username or "") or _secret("VITRINE_QUEUE_USER", environment):
+        password = unquote(parts.password or "") or _secret("VITRINE_QUEUE_PASSWORD", environment)
+        parameters.credentials = pika.PlainCredentials(user, password)
     if parts.scheme == "amqps":
         parameters.ssl_options = pika.SSLOptions(_tls(environment), parts.hostname)
     return parameters
 
 
-def _password(environment: Mapping[str, str]) -> str:
-    if path := environment.get("VITRINE_QUEUE_PASSWORD_FILE"):
+def _secret(name: str, environment: Mapping[str, str]) -> str:
+    if path := environment.get(f"{name}_FILE"):
         try:
             return Path(path).read_text().strip()
         except OSError as error:
-            raise ValueError(f"VITRINE_QUEUE_PASSWORD_FILE cannot be read: {error}") from None
-    return environment.get("VITRINE_QUEUE_PASSWORD", "")
+            raise ValueError(f"{name}_FILE cannot be read: {error}") from None
+    return environment.get(name, "")
 
 
 def _tls(environment: Mapping[str, str]) -> ssl.SSLContext:

@@ -7,7 +7,7 @@ it: whatever a dying process holds, in its hands or in advance, costs an attempt
    by a process that died stands at the head of its queue, so it is met here, alone.
 2. *streaming*: no queue begins with such a message. The broker sends in advance.
 3. *draining*: another process died, and what it held came among ours. Nothing more is asked for; the fresh
-   messages are worked off first, then the returned ones one by one; then probing again.
+   messages are worked off first; then probing again, which begins with the returned ones that are here.
 """
 
 from __future__ import annotations
@@ -71,6 +71,12 @@ class _Line:
         self.probe: Future[Delivery | None] | None = None
         # Tags of what is un-acked, in the order of their delivery; for the I/O thread.
         self.open: dict[int, None] = {}
+
+    def take_returned(self) -> Delivery:
+        """The returned message of the fewest attempts: the others are more likely to kill us."""
+        chosen = min(self.returned, key=lambda delivery: delivery.delivery_count)
+        self.returned.remove(chosen)
+        return chosen
 
     def acknowledge(self, tags: AbstractSet[int]) -> None:
         """Acknowledge what is open of these, in as few commands as can be.
@@ -159,16 +165,15 @@ class Subscription:
     # ---------------------------------------------------------------- probing
 
     def _next_probe(self) -> Delivery | None:
-        """A message fetched alone, or None when it is time to look at the next queue or to stream."""
+        """A message to be worked on alone, or None when it is time to look at the next queue or to stream."""
         line = self._lines[self._probing]
         if line.fresh:
             return line.fresh.popleft()  # met before a returned message of a later queue, and still here
-        found: Delivery | None = self._link.ask(partial(self._fetch, line))
-        if found is not None and found.delivery_count > 1:
+        if not line.returned and (found := self._link.ask(partial(self._fetch, line))) is not None:
+            (line.fresh if found.delivery_count == 1 else line.returned).append(found)
+        if line.returned:
             self._probing = 0  # from the first queue again: somebody may wait there meanwhile
-            return found
-        if found is not None:
-            line.fresh.append(found)
+            return line.take_returned()
         self._probing += 1
         if self._probing == len(self._lines):
             self._probing, self._phase = 0, Phase.STREAMING
@@ -259,8 +264,12 @@ class Subscription:
                 line = next((line for line in self._lines if line.fresh), None)
                 if line is not None:
                     return self._fill(line, limit, linger_s)
-                if self._phase is Phase.DRAINING or self._ending:
-                    return self._last_ones()
+                if self._ending:
+                    left = next((line for line in self._lines if line.returned), None)
+                    return [] if left is None else [left.take_returned()]
+                if self._phase is Phase.DRAINING:
+                    self._phase = Phase.PROBING
+                    return []
                 if not self._arrived.wait(timeout=max(0.0, until - time.monotonic())):
                     return []
             if self._lost:
@@ -281,15 +290,6 @@ class Subscription:
         if self._lost:
             return []
         return [line.fresh.popleft() for _ in range(min(limit, len(line.fresh)))]
-
-    def _last_ones(self) -> list[Delivery]:
-        """One returned message, that of the fewest attempts first; none are left: probe again."""
-        waiting = [line for line in self._lines if line.returned]
-        if not waiting:
-            if not self._ending:
-                self._phase = Phase.PROBING
-            return []
-        return [min(waiting, key=lambda line: line.returned[0].delivery_count).returned.popleft()]
 
     def _delivery(self, line: _Line, method: Any, properties: BasicProperties, body: bytes) -> Delivery:
         line.open[method.delivery_tag] = None

@@ -24,12 +24,14 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Recovery:
-    """What became of one fault. Seconds count from the healing; None: the next fault came first."""
+    """What became of one fault; seconds count from the healing."""
 
     fault: str
     lasted_s: float
-    first_answer_s: float
+    first_answer_s: float | None
+    """None: everything was answered before."""
     all_answered_s: float | None
+    """None: the next fault came first."""
     notes: tuple[str, ...] = ()
 
 
@@ -113,13 +115,11 @@ def _suffer(scene: Scene, fault: Fault, folder: Path, overlap: float, tell: Tell
         raise AssertionError(f"{fault.name} has more than one yield")
     healed = time.monotonic()
     closed = _closed(scene)
-
-    def answered() -> bool:
-        return _closed(scene) > closed or _all_done(scene)
-
-    scene.wait(answered, _RECOVERS_WITHIN_S, f"the first answer after: {fault.name}")
-    first_s = time.monotonic() - healed
-    all_s = None
+    first_s = all_s = None
+    if not _all_done(scene):
+        waited_for = f"the first answer after: {fault.name}"
+        scene.wait(lambda: _closed(scene) > closed or _all_done(scene), _RECOVERS_WITHIN_S, waited_for)
+        first_s = time.monotonic() - healed
     if scene.chance.random() >= overlap:
         scene.wait(lambda: _all_done(scene), _RECOVERS_WITHIN_S, f"all answers after: {fault.name}")
         all_s = time.monotonic() - healed
@@ -129,14 +129,11 @@ def _suffer(scene: Scene, fault: Fault, folder: Path, overlap: float, tell: Tell
 
 
 def _line(recovery: Recovery) -> str:
-    rest = (
-        "the next one came first" if recovery.all_answered_s is None else f"{recovery.all_answered_s:.1f} s"
-    )
+    first_s, all_s = recovery.first_answer_s, recovery.all_answered_s
+    first = "nothing was waiting" if first_s is None else f"first answer {first_s:.1f} s after it"
+    rest = "the next one came first" if all_s is None else f"{all_s:.1f} s"
     notes = f" ({'; '.join(recovery.notes)})" if recovery.notes else ""
-    return (
-        f"  {recovery.fault}: {recovery.lasted_s:.1f} s{notes}; "
-        f"first answer {recovery.first_answer_s:.1f} s after it, all: {rest}"
-    )
+    return f"  {recovery.fault}: {recovery.lasted_s:.1f} s{notes}; {first}, all: {rest}"
 
 
 def _closed(scene: Scene) -> int:

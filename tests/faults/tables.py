@@ -46,7 +46,7 @@ def run_table(outcomes: Iterable[Outcome]) -> str:
 
 def _row(found: Sequence[Recovery], name: str) -> tuple[str, ...]:
     lasted = [one.lasted_s for one in found]
-    first = [one.first_answer_s for one in found]
+    first = [one.first_answer_s for one in found if one.first_answer_s is not None]
     everything = [one.all_answered_s for one in found if one.all_answered_s is not None]
     return (name, str(len(found)), _middle(lasted), _spread(first), _spread(everything))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
-from pipeline.ports import Consumer, Message, QueueDepth
+from pipeline.ports import Consumer, Message, QueueDepth, QueueFullError
 from pipeline.postgres_queue import PostgresTransport
 from pipeline.topology import BULK, QueueSpec
 from pipeline.transports import transport_from_url

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pika
 import pytest
 import trustme
 
-from pipeline.ports import Message, TransportDownError
+from pipeline.ports import Delivery, Message, QueueFullError, TransportDownError
 from pipeline.rabbitmq import RabbitTransport
 from pipeline.rabbitmq.access import connection_parameters
+from pipeline.rabbitmq.consumer import RabbitConsumer
 from pipeline.rabbitmq.queues import QueueMismatchError
 from pipeline.topology import BULK, QueueSpec
 from pipeline.transports import transport_from_url
@@ -24,6 +27,7 @@ from tests.plugins.rabbitmq import RabbitNode, require_rabbitmq
 from tests.plugins.tcp_proxy import TcpProxy
 
 WAIT_S = 60.0
+DEAD = QueueSpec(BULK).dead_letters
 
 
 @pytest.fixture
@@ -57,6 +61,19 @@ def test_name_and_password_may_come_from_the_environment_or_a_file(
     (tmp_path / "password").write_text(f"{node.password}\n")
     monkeypatch.setenv("VITRINE_QUEUE_PASSWORD_FILE", str(tmp_path / "password"))
     there_and_back(RabbitTransport(bare))
+    there_and_back(RabbitTransport(bare.replace("://", f"://{node.user}@")))
+    monkeypatch.delenv("VITRINE_QUEUE_USER")
+    (tmp_path / "user").write_text(f"{node.user}\n")
+    monkeypatch.setenv("VITRINE_QUEUE_USER_FILE", str(tmp_path / "user"))
+    there_and_back(RabbitTransport(bare))
+
+
+def test_what_the_address_says_goes_before_the_environment() -> None:
+    environment = {"VITRINE_QUEUE_USER": "somebody else", "VITRINE_QUEUE_PASSWORD": "not this one"}
+    address = "amqp://m%40e:p%2F%3A%40ss@localhost/v%2Fhost"
+    credentials = connection_parameters(address, environment).credentials
+    assert isinstance(credentials, pika.PlainCredentials)
+    assert (credentials.username, credentials.password) == ("m@e", "p/:@ss")
 
 
 def test_a_wrong_password_and_a_missing_virtual_host_are_told_apart_and_no_password_is_shown(
@@ -206,6 +223,33 @@ def test_a_consumer_whose_queue_was_deleted_goes_on_with_the_new_one(
         assert consumer.receive(limit=1, wait_s=WAIT_S)[0].body == b"new"
 
 
+def test_an_operators_policy_lowers_a_limit_and_a_message_that_a_full_dead_letter_queue_refuses_stays_held(
+    rabbit_broker: RabbitBroker, transport: RabbitTransport
+) -> None:
+    vhost = rabbit_broker.url.rpartition("/")[2]
+    rabbit_broker.node.limit_queue("dead$", max_length=1, vhost=vhost)
+    transport.declare()
+    with transport.publisher() as publisher, transport.consumer([BULK]) as consumer:
+        publisher.publish([Message(BULK, b"", f"{number}") for number in range(10)])
+        held = consumer.receive(limit=10, wait_s=WAIT_S, linger_s=WAIT_S)
+        rejected = list(itertools.takewhile(partial(is_rejected, consumer), held))
+        assert 1 <= len(rejected) < 10
+        wait_for(lambda: rabbit_broker.messages(BULK) == 10 - len(rejected), WAIT_S, "the rest, held")
+        rabbit_broker.node.unlimit_queue(vhost=vhost)
+        for delivery in held[len(rejected) :]:
+            wait_for(partial(is_rejected, consumer, delivery), WAIT_S, "room for another dead letter")
+    wait_for(lambda: rabbit_broker.messages(BULK) == 0, WAIT_S, "an empty queue")
+    wait_for(lambda: rabbit_broker.messages(DEAD) == 10, WAIT_S, "every dead letter")
+
+
+def is_rejected(consumer: RabbitConsumer, delivery: Delivery) -> bool:
+    try:
+        consumer.reject(delivery, reason="bad")
+    except QueueFullError:
+        return False
+    return True
+
+
 # ------------------------------------------------------------------ connections
 
 
@@ -239,7 +283,7 @@ def test_a_connection_that_is_cut_without_being_closed_is_noticed_and_its_messag
     wait_for(lambda: rabbit_broker.messages(BULK) == 0, WAIT_S, "an empty queue")
 
 
-def test_an_answer_that_comes_too_late_does_no_harm(
+def test_an_answer_that_comes_too_late_is_an_outage_and_publishing_goes_on_after_it(
     rabbit_broker: RabbitBroker,
     transport: RabbitTransport,
     proxy: TcpProxy,
@@ -253,7 +297,7 @@ def test_an_answer_that_comes_too_late_does_no_harm(
         proxy.silence()
         with pytest.raises(TransportDownError, match="no answer within"):
             publisher.publish([Message(BULK, b"", "twice")])
-        # Its confirm arrives now, and nobody waits for it: an exception in a thread would fail this test.
+        # Its confirm comes now, and nobody waits for it any more.
         proxy.heal()
         monkeypatch.setattr("pipeline.rabbitmq.link.ANSWER_WITHIN_S", WAIT_S)
         publisher.publish([Message(BULK, b"", "twice")])
@@ -276,6 +320,11 @@ def test_heartbeats_are_answered_while_the_work_takes_longer_than_they_may_be_mi
     wait_for(lambda: rabbit_broker.messages(BULK) == 0, WAIT_S, "an empty queue")
 
 
+def alarmed(node: RabbitNode) -> bool:
+    """The broker looks at its memory from time to time only."""
+    return "memory" in node.ctl("eval", "rabbit_alarm:get_alarms().")
+
+
 def test_a_broker_that_is_short_of_memory_takes_nothing_and_says_so(
     rabbit_broker: RabbitBroker, transport: RabbitTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,10 +333,12 @@ def test_a_broker_that_is_short_of_memory_takes_nothing_and_says_so(
         publisher.publish([Message(BULK, b"before")])
         rabbit_broker.node.ctl("set_vm_memory_high_watermark", "absolute", "1MB")
         try:
+            wait_for(lambda: alarmed(rabbit_broker.node), WAIT_S, "the alarm of memory")
             before = time.monotonic()
             with pytest.raises(TransportDownError, match="low on memory"):
                 publisher.publish([Message(BULK, b"during")])
             assert time.monotonic() - before < 30
         finally:
             rabbit_broker.node.ctl("set_vm_memory_high_watermark", "absolute", "1GB")
+            wait_for(lambda: not alarmed(rabbit_broker.node), WAIT_S, "the end of the alarm")
         publisher.publish([Message(BULK, b"after")])

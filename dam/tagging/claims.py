@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from django.db import transaction
@@ -87,7 +87,7 @@ def _derive_again(asset_ids: Collection[int], words: Vocabulary) -> list[Derived
                 decisions=decisions.get(asset_id, {}),
             )
             claims.append(AssetClaims(asset_id, derived, fact.model_version_id if fact else None))
-        claims_store(claims)
+        claims_store(asset_ids=versions, claims=claims)
         rows_update(_SEARCH_IDS, [{"id": each.asset_id, "tag_ids": each.derived.tag_ids} for each in claims])
     return [each.derived for each in claims]
 
@@ -103,12 +103,13 @@ def decisions_of(asset_ids: Collection[int]) -> dict[int, dict[int, Said]]:
 # ------------------------------------------------------------------ storing
 
 
-def claims_store(claims: Collection[AssetClaims]) -> None:
+def claims_store(*, asset_ids: Collection[int], claims: Iterable[AssetClaims]) -> None:
     """Make the claims of these assets what was derived; what is stored already is left alone.
 
-    The caller holds the assets' rows.
+    The caller holds the assets' rows. ``claims`` may be derived while they are asked for: the database
+    takes in the rows before meanwhile.
     """
-    stored = _stored([each.asset_id for each in claims])
+    stored = _stored(asset_ids)
     changed: list[dict[str, object]] = []
 
     def new_rows() -> Iterator[tuple[object, ...]]:
@@ -122,16 +123,15 @@ def claims_store(claims: Collection[AssetClaims]) -> None:
                 elif before[1:] != row:
                     changed.append({"id": before[0], **dict(zip(_FIELDS, row, strict=True))})
 
-    # Rows are made while the database takes in those before.
     rows_copy("tagging_claim", _COLUMNS, new_rows())
     rows_update(_CHANGE, changed)
     if stored:
         Claim.objects.filter(pk__in=[before[0] for before in stored.values()]).delete()
 
 
-def _stored(asset_ids: list[int]) -> dict[tuple[int, int], tuple[object, ...]]:
+def _stored(asset_ids: Collection[int]) -> dict[tuple[int, int], tuple[object, ...]]:
     """(asset, tag) → the id of its claim, then what it says, in the order of ``_FIELDS``."""
-    return {(row[0], row[1]): row[2:] for row in rows_read(_STORED, asset_ids)}
+    return {(row[0], row[1]): row[2:] for row in rows_read(_STORED, list(asset_ids))}
 
 
 _COLUMNS: Mapping[str, str] = {

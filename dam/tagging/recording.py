@@ -228,17 +228,14 @@ def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: da
         return
     _jobs_close((each.job for each in accepted), now)
     models = _model_versions(accepted)
-    decisions = decisions_of([each.asset_id for each in accepted if each.is_seen])
-    claims: list[AssetClaims] = []
-
-    def predictions() -> Iterator[tuple[object, ...]]:
-        for each in accepted:
-            job, answer, is_seen = each
-            model_version_id = models[_model_key(answer)]
-            yield (
+    rows_copy(
+        "tagging_prediction",
+        recording_sql.PREDICTION_COLUMNS,
+        (
+            (
                 job.asset_id,
                 job.asset_version_id,
-                model_version_id,
+                models[_model_key(answer)],
                 job.generation,
                 job.purpose,
                 array_bytes(list(answer.scores), INTEGER),
@@ -246,20 +243,22 @@ def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: da
                 answer.embedding,
                 now,
             )
-            if is_seen:
-                # Here, while the database takes in the rows before.
-                said = decisions.get(each.asset_id, {})
-                derived = derive(scores=answer.scores, vocabulary=words.rules, decisions=said)
-                claims.append(AssetClaims(each.asset_id, derived, model_version_id))
-
-    rows_copy("tagging_prediction", recording_sql.PREDICTION_COLUMNS, predictions())
-    claims_store(claims)
-    seen = [each for each in accepted if each.is_seen]
-    rows_update(
-        recording_sql.TAG_ASSETS,
-        [_tagged(each, asset.derived) for each, asset in zip(seen, claims, strict=True)],
-        now,
+            for job, answer, _ in accepted
+        ),
     )
+    seen = [each for each in accepted if each.is_seen]
+    decisions = decisions_of([each.asset_id for each in seen])
+    assets: list[dict[str, object]] = []
+
+    def claims() -> Iterator[AssetClaims]:
+        for each in seen:
+            said = decisions.get(each.asset_id, {})
+            derived = derive(scores=each.answer.scores, vocabulary=words.rules, decisions=said)
+            assets.append(_tagged(each, derived))
+            yield AssetClaims(each.asset_id, derived, models[_model_key(each.answer)])
+
+    claims_store(asset_ids=[each.asset_id for each in seen], claims=claims())
+    rows_update(recording_sql.TAG_ASSETS, assets, now)
     rows_update(recording_sql.KEEP_RENDITIONS, [_renditions(each) for each in seen if each.answer.renditions])
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -174,32 +172,6 @@ UPDATE jobs_taggingjob SET state = 'queued' WHERE id = ANY(ARRAY(
     ORDER BY published_at LIMIT %s FOR UPDATE SKIP LOCKED
 )) AND state = 'published'
 """
-
-
-@contextmanager
-def job_open_for_answer(*, job_id: int, generation: int) -> Iterator[TaggingJob | None]:
-    """Lock the job that an answer belongs to; None if it is unknown or closed, so nothing may change."""
-    with transaction.atomic():
-        job = TaggingJob.objects.select_for_update().filter(pk=job_id, generation=generation).first()
-        yield job if job is not None and job.is_open else None
-
-
-def job_close(
-    *, job: TaggingJob, failed: bool = False, reason: str = "", detail: str = "", answer: object = None
-) -> None:
-    """Close a job whose row the caller holds; a failed one needs a reason.
-
-    Raises:
-        ValueError: failed without a reason.
-    """
-    if failed and not reason:
-        raise ValueError("a failed job needs a reason")
-    job.state = TaggingJob.State.FAILED if failed else TaggingJob.State.DONE
-    job.reason = reason
-    job.detail = detail[:500]
-    job.answer = answer
-    job.closed_at = timezone.now()
-    job.save(update_fields=["state", "reason", "detail", "answer", "closed_at"])
 
 
 # ------------------------------------------------------------- dead letters

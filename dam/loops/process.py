@@ -14,12 +14,22 @@ import structlog
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set; the loop then finishes what it holds."""
+    """An event that SIGTERM and SIGINT set; the loop then finishes what it holds.
+
+    The handler only writes to a pipe: were it to set the event itself, it would wait for ever if the code
+    that it interrupts held the event's lock.
+    """
     stop = threading.Event()
+    told, tell = os.pipe()
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
+        os.write(tell, b"stop")
+
+    def listen() -> None:
+        os.read(told, 1)
         stop.set()
 
+    threading.Thread(target=listen, name="signals", daemon=True).start()
     signal.signal(signal.SIGTERM, ask)
     signal.signal(signal.SIGINT, ask)
     return stop

@@ -192,3 +192,11 @@ class ClaimFactory(factory.django.DjangoModelFactory):
     source = Claim.Source.MODEL
     score = 0.9
     threshold = 0.5
+
+
+def job_close(job: TaggingJob, *, failed: bool = False, reason: str = "") -> None:
+    """Leave a job as an answer would."""
+    job.state = TaggingJob.State.FAILED if failed else TaggingJob.State.DONE
+    job.reason = reason
+    job.closed_at = timezone.now()
+    job.save()

@@ -16,12 +16,18 @@ from PIL import Image
 
 from dam.api import health
 from dam.jobs.models import TaggingJob
-from dam.jobs.services import job_close
 from dam.tagging.services import result_record
 from dam.tagging.vocabulary import vocabulary
 from pipeline.blobs import BlobStoreDownError
 from pipeline.messages import FailureReason, LabelScore, ModelIdentity, Outcome, Purpose, TagResult
-from tests.dam.factories import AssetFactory, StaffFactory, TagFactory, TaggingJobFactory, UserFactory
+from tests.dam.factories import (
+    AssetFactory,
+    StaffFactory,
+    TagFactory,
+    TaggingJobFactory,
+    UserFactory,
+    job_close,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -162,7 +168,7 @@ def test_the_ledger_is_for_staff(api):
     staff = Client()
     staff.force_login(StaffFactory())
     job = TaggingJobFactory(asset=AssetFactory(state="failed", reason="corrupt"))
-    job_close(job=job, failed=True, reason="corrupt")
+    job_close(job, failed=True, reason="corrupt")
     body = staff.get("/api/v1/ledger/").json()
     assert (body["assets"], body["failed"], body["failed_by_reason"]) == (1, 1, {"corrupt": 1})
     assert body["agrees"] is True

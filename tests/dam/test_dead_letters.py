@@ -13,10 +13,10 @@ from dam.assets.models import Asset
 from dam.assets.replays import ReplayRefusedError, dead_letter_replay
 from dam.jobs.ledger import ledger
 from dam.jobs.models import DeadLetter, TaggingJob
-from dam.jobs.services import dead_letter_drop, dead_letter_keep, job_close, job_enqueue
+from dam.jobs.services import dead_letter_drop, dead_letter_keep, job_enqueue
 from pipeline.blobs import original_key
 from pipeline.messages import Purpose, TagRequest
-from tests.dam.factories import AssetFactory, TaggingJobFactory
+from tests.dam.factories import AssetFactory, TaggingJobFactory, job_close
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +51,7 @@ def given_up(*, purpose: str = "live", asset: Asset | None = None) -> DeadLetter
     if asset is None:
         asset = AssetFactory(state="failed", reason="dead-lettered")
     job = TaggingJobFactory(asset=asset, purpose=purpose)
-    job_close(job=job, failed=True, reason="dead-lettered")
+    job_close(job, failed=True, reason="dead-lettered")
     return keep(request_of(job), job)
 
 
@@ -154,7 +154,7 @@ def test_two_letters_of_one_picture_are_replayed_by_one_job():
 
 def test_a_picture_that_was_tagged_meanwhile_is_replayed_only_by_force():
     letter = given_up()
-    job_close(job=TaggingJobFactory(asset=letter.job.asset, generation=2))
+    job_close(TaggingJobFactory(asset=letter.job.asset, generation=2))
     Asset.objects.update(state="tagged", reason="", generation=2)
     with pytest.raises(ReplayRefusedError, match="tagged meanwhile"):
         dead_letter_replay(letter=letter)
@@ -165,7 +165,7 @@ def test_a_picture_that_was_tagged_meanwhile_is_replayed_only_by_force():
 def test_an_answer_that_was_tagged_before_can_be_asked_for_again():
     """A picture tagged once, whose second tagging was given up, keeps its tags and may be replayed."""
     asset = AssetFactory(generation=1)
-    job_close(job=TaggingJobFactory(asset=asset))
+    job_close(TaggingJobFactory(asset=asset))
     asset.generation = 2
     asset.save()
     assert dead_letter_replay(letter=given_up(asset=asset)).job.generation == 3
@@ -174,7 +174,7 @@ def test_an_answer_that_was_tagged_before_can_be_asked_for_again():
 def test_a_shadow_is_replayed_as_a_shadow_whatever_became_of_the_tags_people_see():
     asset = AssetFactory(generation=1)
     letter = given_up(asset=asset, purpose="shadow")
-    job_close(job=TaggingJobFactory(asset=asset, generation=2))
+    job_close(TaggingJobFactory(asset=asset, generation=2))
     Asset.objects.update(generation=2)
     assert dead_letter_replay(letter=letter).job.purpose == "shadow"
 

@@ -12,8 +12,8 @@ from django.urls import reverse
 
 from dam.assets.models import Asset
 from dam.jobs.models import DeadLetter, TaggingJob
-from dam.jobs.services import dead_letter_keep, job_close
-from tests.dam.factories import AssetFactory, StaffFactory, TaggingJobFactory, UserFactory
+from dam.jobs.services import dead_letter_keep
+from tests.dam.factories import AssetFactory, StaffFactory, TaggingJobFactory, UserFactory, job_close
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +36,7 @@ def letter_of(asset: Asset | None = None, body: bytes = b"{}") -> DeadLetter:
     job = None
     if asset is not None:
         job = TaggingJobFactory(asset=asset)
-        job_close(job=job, failed=True, reason="dead-lettered")
+        job_close(job, failed=True, reason="dead-lettered")
     return dead_letter_keep(
         queue="tagging.bulk.dead",
         message_id="",

@@ -27,12 +27,11 @@ from dam.assets.orphans import OrphansSwept, orphans_sweep
 from dam.assets.services import asset_create
 from dam.jobs.ledger import ledger
 from dam.jobs.models import TaggingJob
-from dam.jobs.services import job_close
 from dam.tagging import services as tagging_services
 from dam.tagging.services import tries_sweep, try_create
 from pipeline.blobs import BlobStoreDownError, FolderBlobStore
 from pipeline.ports import StoredBlob
-from tests.dam.factories import AssetFactory, TaggingJobFactory, UserFactory
+from tests.dam.factories import AssetFactory, TaggingJobFactory, UserFactory, job_close
 from tests.plugins.system import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -132,7 +131,7 @@ DONE_NOTHING = {
 def test_what_was_published_too_long_ago_is_queued_again_once(store: HookedStore) -> None:
     old, fresh = published(timedelta(hours=2)), published(timedelta(minutes=5))
     answered = published(timedelta(hours=2))
-    job_close(job=answered)
+    job_close(answered)
     Asset.objects.filter(pk=answered.asset_id).update(state="failed", reason="corrupt")
     assert run("--dry-run")["published_again"] == 1
     assert run() == DONE_NOTHING | {"published_again": 1}
@@ -148,7 +147,7 @@ def test_a_pending_asset_that_nobody_would_tag_gets_a_job_once(store: HookedStor
     waiting = TaggingJobFactory().asset
     forgotten = AssetFactory(state="pending", generation=3)
     closed = AssetFactory(state="pending")
-    job_close(job=TaggingJobFactory(asset=closed))
+    job_close(TaggingJobFactory(asset=closed))
     AssetFactory(state="failed", reason="corrupt")
     assert ledger().forgotten == 2
     assert run("--dry-run")["requested"] == 2

@@ -104,8 +104,7 @@ def test_an_upload_overtakes_a_bulk_import_and_every_process_stops_cleanly_in_th
 
     with plant.vitrine_started("import", str(tmp_path / "second")) as importing:
         for process in (plant.writer, plant.relay, *plant.workers):
-            at_work = "state = 'published'"
-            wait_for(lambda: count(plant, at_work) > 0, within_s=60, what=plant.last_words)
+            wait_for(lambda: count(plant, "state = 'published'") > 0, within_s=60, what=plant.last_words)
             assert process.stop() == 0, process.tail()
             process.start()
         said, errors = importing.communicate(timeout=120)

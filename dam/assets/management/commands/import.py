@@ -1,12 +1,13 @@
 from __future__ import annotations  # noqa: N999  # the command's name
 
 import json
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -84,17 +85,37 @@ class Command(BaseCommand):
         # The bar goes to standard error, so that it is seen when the output is piped.
         console = Console(stderr=True)
         shown = console.is_terminal and not options["json"]
-        try:
+        with _Interruption() as interruption:
             paths = list(files_below(options["paths"]))
             with _bar(console, "Importing", len(paths), shown=shown) as advance:
                 for path in paths:
+                    if interruption.asked:
+                        return False
                     done.files.append(import_file(path, user=user))
                     advance(len(done.files))
             if options["wait"]:
-                _wait(done, options["timeout"], console, shown=shown)
-        except KeyboardInterrupt:
-            return False
-        return True
+                _wait(done, options["timeout"], console, interruption, shown=shown)
+            return not interruption.asked
+
+
+class _Interruption:
+    """Ctrl-C asks to stop after the file in hand; a second one ends the command at once.
+
+    In the middle of a transaction it would leave the connection unusable for the report.
+    """
+
+    asked = False
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _ask(self, _signal: int, _frame: object) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, self._before)
 
 
 class _bar:  # noqa: N801  # a context manager, read as a function
@@ -119,12 +140,14 @@ class _bar:  # noqa: N801  # a context manager, read as a function
         self._progress.stop()
 
 
-def _wait(done: Import, timeout_s: float | None, console: Console, *, shown: bool) -> None:
-    """Until no asset of the import is pending, or the time is over."""
+def _wait(
+    done: Import, timeout_s: float | None, console: Console, interruption: _Interruption, *, shown: bool
+) -> None:
+    """Until no asset of the import is pending, the time is over, or somebody stops it."""
     ids = done.asset_ids()
     deadline = time.monotonic() + timeout_s if timeout_s is not None else None
     with _bar(console, "Tagging", len(ids), shown=shown) as advance:
-        while pending := pending_among(ids):
+        while (pending := pending_among(ids)) and not interruption.asked:
             advance(len(ids) - len(pending))
             if deadline is not None and time.monotonic() >= deadline:
                 return

@@ -35,9 +35,9 @@ class Round:
     work: Callable[[ShouldStop], dict[str, int]]
 
 
-def _sweep(_should_stop: ShouldStop) -> dict[str, int]:
+def _sweep(should_stop: ShouldStop) -> dict[str, int]:
     return {
-        "tries": tries_sweep(),
+        "tries": tries_sweep(should_stop=should_stop),
         "interrupted_writes": blob_store().sweep_incoming(older_than_s=_INTERRUPTED_FOR.total_seconds()),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, BinaryIO
 
@@ -145,18 +145,19 @@ def try_create(*, stream: BinaryIO, user: User, request_id: str = "") -> Tagging
         )
 
 
-def tries_sweep() -> int:
+def tries_sweep(*, should_stop: Callable[[], bool] = bool) -> int:
     """Forget the tries of more than an hour ago, with their bytes where nothing else names them."""
-    old = TaggingJob.objects.filter(
-        purpose=TaggingJob.Purpose.TRY, created_at__lt=timezone.now() - TRY_KEPT_FOR
-    )
+    tries = TaggingJob.objects.filter(purpose=TaggingJob.Purpose.TRY)
+    old = tries.filter(created_at__lt=timezone.now() - TRY_KEPT_FOR)
     swept = 0
     for job in old.order_by("id")[:1000]:
+        if should_stop():
+            break
         with transaction.atomic():
             # An upload of the same bytes takes the same lock before it relies on them.
             blob_lock(job.sha256)
             job.delete()
-            still_tried = TaggingJob.objects.filter(sha256=job.sha256, asset__isnull=True).exists()
+            still_tried = tries.filter(sha256=job.sha256).exists()
             if not still_tried and not Blob.objects.filter(sha256=job.sha256).exists():
                 blob_store().delete(job.blob_key)
             swept += 1

@@ -25,11 +25,14 @@ from itertools import takewhile
 from typing import Any
 from uuid import uuid4
 
+import structlog
 from pika.channel import Channel
 from pika.spec import Basic, BasicProperties
 
 from pipeline.ports import Delivery, TransportDownError
 from pipeline.rabbitmq.link import Link, give
+
+_log: Any = structlog.get_logger()
 
 REASON_HEADER = "x-vitrine-reason"
 # From an acknowledgement to what the broker sends in its place; a busy one needs a part of that.
@@ -106,6 +109,7 @@ class Subscription:
         self._phase = Phase.PROBING
         self._ending = False
         self._lost = False
+        self._closing = False
         self._link = connect("consumer", on_lost=self._on_lost)
         try:
             for line in self._lines:
@@ -160,6 +164,7 @@ class Subscription:
 
     def close(self) -> None:
         """Return what is un-acked."""
+        self._closing = True
         self._link.close()
 
     # ---------------------------------------------------------------- probing
@@ -249,7 +254,10 @@ class Subscription:
             (line.fresh if delivery.delivery_count == 1 else line.returned).append(delivery)
             self._arrived.notify_all()
 
-    def _on_lost(self, _reason: str) -> None:
+    def _on_lost(self, reason: str) -> None:
+        if not self._closing:
+            # Each loss costs an attempt of all that was held: somebody may want to know how often.
+            _log.warning("connection to the broker lost", reason=reason)
         with self._arrived:
             self._lost = True
             self._arrived.notify_all()

@@ -65,7 +65,8 @@ class KeptProcess:
         wait_for(lambda: self.pid is not None, 30, f"a process of {self.name}")
 
     def stop(self) -> int:
-        """SIGTERM; returns the exit code."""
+        """SIGTERM, once the process is so far that it handles one; returns the exit code."""
+        wait_for(lambda: self.pid is None or self._handles_sigterm(), 60, f"a handler in {self.name}")
         with self._lock:
             self._wanted = False
             before = len(self.exits)
@@ -109,11 +110,19 @@ class KeptProcess:
 
     def peak_memory(self) -> int:
         """Most resident memory of the process that runs now, in bytes; 0 if none does."""
-        pid = self.pid
-        if pid is None:
-            return 0
-        status = Path(f"/proc/{pid}/status").read_text()
-        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
+        return int(self._status().get("VmHWM", "0 kB").split()[0]) * 1024
+
+    def _handles_sigterm(self) -> bool:
+        caught = int(self._status().get("SigCgt", "0"), 16)
+        return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+    def _status(self) -> dict[str, str]:
+        """What Linux says of the process that runs now; empty if none does."""
+        try:
+            text = Path(f"/proc/{self.pid}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return {}
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}
 
     def _signal(self, number: signal.Signals) -> None:
         with self._lock:

@@ -6,9 +6,9 @@ import random
 
 
 class Backoff:
-    """Doubling delays with jitter, from a fifth of a second to ten seconds."""
+    """Doubling delays with jitter, from a fifth of a second to five seconds."""
 
-    def __init__(self, *, first_s: float = 0.2, most_s: float = 10.0) -> None:
+    def __init__(self, *, first_s: float = 0.2, most_s: float = 5.0) -> None:
         self._first, self._most = first_s, most_s
         self._next = first_s
 

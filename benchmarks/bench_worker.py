@@ -43,7 +43,7 @@ from tests.workers.colour_server import ColourServer
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _WITHIN_S = 600
 # A worker loads what its addresses ask for; here the largest of all: S3 and RabbitMQ.
-_WORKER = "import pika, s3fs, sys; from workers.__main__ import main; sys.exit(main())"
+_WORKER = "import obstore, pika, sys; from workers.__main__ import main; sys.exit(main())"
 _FORMATS = ("jpeg", "progressive", "png", "webp", "tiff", "avif", "heic")
 _RARE = ("16-bit png", "cmyk tiff", "rgba tiff")
 _EACH = 16

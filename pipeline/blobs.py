@@ -18,7 +18,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -87,7 +87,7 @@ def blob_store_from_url(url: str) -> BlobStore:
     if not parts.scheme:
         return FolderBlobStore(Path(url))
     if parts.scheme == "s3":
-        # Here, because it takes 35 MB that the users of a folder do not need.
+        # Here, because it takes memory that the users of a folder do not need.
         from pipeline.s3_blobs import S3BlobStore  # noqa: PLC0415
 
         return S3BlobStore.from_url(url)
@@ -114,24 +114,23 @@ class FolderBlobStore:
                     file.write(chunk)
             key = original_key(digest.hexdigest())
             self._move_into_place(temporary, file, key)
+        self._make_durable(self._path(key).parent)
         return StoredBlob(sha256=digest.hexdigest(), size=size, key=key)
 
-    def put_rendition(self, original_key: str, name: str, data: bytes) -> str:
-        """Store ``data`` as file ``name`` (such as ``grid.jpg``) beside an original.
-
-        Raises:
-            BlobMissingError: no such original.
-            ValueError: not a name for a rendition.
-            DependencyDownError: the store does not answer.
-        """
-        key = rendition_key(original_key, name)
+    def put_renditions(self, original_key: str, files: Mapping[str, bytes]) -> dict[str, str]:
+        """See :meth:`pipeline.ports.BlobStore.put_renditions`."""
+        keys = {name: rendition_key(original_key, name) for name in files}
+        for name, data in files.items():
+            with self._temporary() as (temporary, file):
+                with _telling_outages():
+                    file.write(data)
+                self._move_into_place(temporary, file, keys[name])
+        # Asked afterwards, so that a rendition never outlives an original that is deleted meanwhile.
         if not self.exists(original_key):
+            self._take_back(keys.values())
             raise BlobMissingError(original_key)
-        with self._temporary() as (temporary, file):
-            with _telling_outages():
-                file.write(data)
-            self._move_into_place(temporary, file, key)
-        return key
+        self._make_durable(self._path(original_key).parent)
+        return keys
 
     def exists(self, key: str) -> bool:
         """See :meth:`pipeline.ports.BlobStore.exists`."""
@@ -234,14 +233,26 @@ class FolderBlobStore:
                     # Somebody deleted the folder between the two lines; unless our own file is gone.
                     if not temporary.exists():
                         raise
+
+    def _make_durable(self, place: Path) -> None:
+        """Have on disk the names that lead to what was moved into a folder."""
+        with _telling_outages():
             # Deleted since: what was stored is gone again, and there is nothing to make durable.
             with contextlib.suppress(FileNotFoundError):
-                _sync_folder(target.parent)
+                _sync_folder(place)
             # Up to the root, for a folder that another process has just made may not be on disk yet.
-            for folder in target.parent.parents:
+            for folder in place.parents:
                 _sync_folder(folder)
                 if folder == self._root:
                     break
+
+    def _take_back(self, keys: Iterable[str]) -> None:
+        """Remove files, and their folder if nothing else is in it."""
+        with _telling_outages():
+            for path in map(self._path, keys):
+                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # not empty, or gone already
+                    path.parent.rmdir()
 
     def _path(self, key: str) -> Path:
         return self._root / checked_key(key)

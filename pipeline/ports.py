@@ -11,7 +11,7 @@ Predictor      ``tfserving.client.TensorFlowServing``          a null predictor 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
@@ -194,8 +194,16 @@ class BlobStore(Protocol):
         """Store a stream under its sha256, once, atomically and durably; equal bytes are one blob."""
         ...
 
-    def put_rendition(self, original_key: str, name: str, data: bytes) -> str:
-        """Store a derived file beside its original; replaces an earlier one. Returns its key."""
+    def put_renditions(self, original_key: str, files: Mapping[str, bytes]) -> dict[str, str]:
+        """Store derived files by name (such as ``grid.jpg``) beside their original; replaces earlier ones.
+
+        Returns their keys by name.
+
+        Raises:
+            BlobMissingError: there is no such original; then none of them is kept.
+            ValueError: not a name for a rendition.
+            DependencyDownError: the store does not answer; some may be stored.
+        """
         ...
 
     def exists(self, key: str) -> bool:

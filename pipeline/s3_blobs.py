@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -28,15 +28,21 @@ from pipeline.blobs import (
     rendition_key,
 )
 from pipeline.ports import BlobMissingError, StoredBlob, StoredOriginal
-from pipeline.s3 import PART_BYTES, S3Bucket, S3MissingError, S3Settings
+from pipeline.s3 import PART_BYTES, S3Bucket, S3MissingError, S3Settings, is_askable
 
 _CHUNK = 1 << 20
 
 
 class S3BlobStore:
-    """Implements :class:`pipeline.ports.BlobStore` in a bucket, under ``prefix`` (empty, or ``a/b``)."""
+    """Implements :class:`pipeline.ports.BlobStore` in a bucket, under ``prefix`` (empty, or ``a/b``).
+
+    Raises:
+        ValueError: a prefix that cannot be asked for.
+    """
 
     def __init__(self, bucket: S3Bucket, prefix: str = "") -> None:
+        if prefix.strip("/") and not is_askable(prefix.strip("/")):
+            raise ValueError(f"not a prefix that can be read: {prefix!r}; use a/b")
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
@@ -85,21 +91,17 @@ class S3BlobStore:
                     self._bucket.write_file(self._at(stored.key), Path(file.name))
         return stored
 
-    def put_rendition(self, original_key: str, name: str, data: bytes) -> str:
-        """Store ``data`` as object ``name`` (such as ``grid.jpg``) beside an original.
-
-        Raises:
-            BlobMissingError: no such original.
-            ValueError: not a name for a rendition.
-            DependencyDownError: the store does not answer.
-        """
-        key = rendition_key(original_key, name)
-        self._bucket.write(self._at(key), data)
+    def put_renditions(self, original_key: str, files: Mapping[str, bytes]) -> dict[str, str]:
+        """See :meth:`pipeline.ports.BlobStore.put_renditions`."""
+        keys = {name: rendition_key(original_key, name) for name in files}
+        for name, data in files.items():
+            self._bucket.write(self._at(keys[name]), data)
         # Asked afterwards, so that a rendition never outlives an original that is deleted meanwhile.
         if not self.exists(original_key):
-            self._bucket.remove(self._at(key))
+            for key in keys.values():
+                self._bucket.remove(self._at(key))
             raise BlobMissingError(original_key)
-        return key
+        return keys
 
     def exists(self, key: str) -> bool:
         """See :meth:`pipeline.ports.BlobStore.exists`."""

@@ -14,10 +14,11 @@ def store_renditions(blobs: BlobStore, original_key: str, made: Renditions) -> t
         BlobMissingError: the original is gone.
         DependencyDownError: the store does not answer.
     """
+    keys = blobs.put_renditions(original_key, {file.name: file.data for file in made.files})
     return tuple(
         Rendition(
             name=file.name.partition(".")[0],
-            key=blobs.put_rendition(original_key, file.name, file.data),
+            key=keys[file.name],
             media_type=file.media_type,
             width=file.width,
             height=file.height,

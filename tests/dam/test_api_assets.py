@@ -269,7 +269,7 @@ def test_an_original_whose_bytes_are_lost_is_told(api):
 def with_rendition(api, data=b"small"):
     body = upload(api).json()
     asset = Asset.objects.get(pk=body["id"])
-    key = blob_store().put_rendition(asset.current_version.blob.key, "grid.jpg", data)
+    (key,) = blob_store().put_renditions(asset.current_version.blob.key, {"grid.jpg": data}).values()
     asset.current_version.renditions = {
         "grid": {"key": key, "media_type": "image/jpeg", "width": 64, "height": 48}
     }

@@ -91,7 +91,7 @@ def test_nobody_without_a_right_to_the_picture_is_given_an_address(client, asset
 
 def test_what_a_page_shows_comes_from_the_catalogue(client, asset, picture):
     version = asset.current_version
-    key = blob_store().put_rendition(version.blob.key, "grid.jpg", b"small")
+    (key,) = blob_store().put_renditions(version.blob.key, {"grid.jpg": b"small"}).values()
     version.renditions = {"grid": {"key": key, "media_type": "image/jpeg", "width": 64, "height": 48}}
     version.save()
 

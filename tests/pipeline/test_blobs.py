@@ -135,33 +135,35 @@ def test_a_stream_that_breaks_off_leaves_nothing(shelf: Shelf) -> None:
     assert shelf.keys() == set()
 
 
-def test_a_rendition_lies_beside_its_original_and_is_replaced_by_a_newer_one(shelf: Shelf) -> None:
+def test_renditions_lie_beside_their_original_and_are_replaced_by_newer_ones(shelf: Shelf) -> None:
     store = shelf.store
     key = store.put(io.BytesIO(DATA)).key
 
-    rendition = store.put_rendition(key, "grid.jpg", b"old")
-    assert store.put_rendition(key, "grid.jpg", b"new") == rendition
+    keys = store.put_renditions(key, {"grid.jpg": b"old", "preview.jpg": b"large"})
+    assert store.put_renditions(key, {"grid.jpg": b"new"}) == {"grid.jpg": keys["grid.jpg"]}
 
-    assert rendition == key.replace("original", "grid.jpg")
-    assert store.read(rendition) == b"new"
-    assert shelf.keys() == {key, rendition}
+    assert keys == {name: key.replace("original", name) for name in ("grid.jpg", "preview.jpg")}
+    assert [store.read(one) for one in keys.values()] == [b"new", b"large"]
+    assert shelf.keys() == {key, *keys.values()}
 
 
-def test_a_rendition_without_an_original_is_refused(shelf: Shelf) -> None:
+def test_renditions_without_an_original_are_refused_and_not_kept(shelf: Shelf) -> None:
     store = shelf.store
     with pytest.raises(BlobMissingError):
-        store.put_rendition(original_key(SHA256), "grid.jpg", b"x")
+        store.put_renditions(original_key(SHA256), {"grid.jpg": b"x", "preview.jpg": b"y"})
 
     assert shelf.keys() == set()
 
 
 @pytest.mark.parametrize("name", ["original", "", "..", "../x", "a/b", "A.jpg", ".hidden", "x" * 65, "a\n"])
-def test_a_name_that_is_none_for_a_rendition_is_refused(store: BlobStore, name: str) -> None:
+def test_a_name_that_is_none_for_a_rendition_is_refused(shelf: Shelf, name: str) -> None:
+    store = shelf.store
     key = store.put(io.BytesIO(DATA)).key
 
     with pytest.raises(ValueError, match="name"):
-        store.put_rendition(key, name, b"x")
+        store.put_renditions(key, {"grid.jpg": b"x", name: b"y"})
     assert store.read(key) == DATA
+    assert shelf.keys() == {key}
 
 
 @pytest.mark.parametrize(
@@ -185,7 +187,7 @@ def test_a_key_that_is_none_reaches_no_file(store: BlobStore, key: str) -> None:
         with pytest.raises(InvalidKeyError):
             use(key)
     with pytest.raises(BlobMissingError):
-        store.put_rendition(key, "grid.jpg", b"x")
+        store.put_renditions(key, {"grid.jpg": b"x"})
 
 
 def test_what_is_not_there_is_missing(store: BlobStore) -> None:
@@ -200,7 +202,7 @@ def test_what_is_not_there_is_missing(store: BlobStore) -> None:
 def test_deleting_takes_the_renditions_along_and_may_be_repeated(shelf: Shelf) -> None:
     store = shelf.store
     key = store.put(io.BytesIO(DATA)).key
-    rendition = store.put_rendition(key, "grid.jpg", b"x")
+    (rendition,) = store.put_renditions(key, {"grid.jpg": b"x"}).values()
 
     store.delete(key)
     store.delete(key)
@@ -212,8 +214,7 @@ def test_deleting_takes_the_renditions_along_and_may_be_repeated(shelf: Shelf) -
 
 def test_originals_are_listed_in_the_order_of_their_keys_and_renditions_are_not(store: BlobStore) -> None:
     keys = [store.put(io.BytesIO(b"picture %d" % n)).key for n in range(12)]
-    store.put_rendition(keys[3], "grid.jpg", b"x")
-    store.put_rendition(keys[3], "zoom.jpg", b"x")
+    store.put_renditions(keys[3], {"grid.jpg": b"x", "zoom.jpg": b"x"})
 
     found = list(store.originals(older_than_s=0))
 
@@ -253,7 +254,7 @@ def test_many_threads_may_use_a_store_at_once(store: BlobStore) -> None:
     def use(number: int) -> bool:
         data = b"picture %d" % (number % 5) * 1000
         key = store.put(io.BytesIO(data)).key
-        store.put_rendition(key, "grid.jpg", b"x")
+        store.put_renditions(key, {"grid.jpg": b"x"})
         return store.exists(key) and store.read(key) == data
 
     with ThreadPoolExecutor(6) as pool:

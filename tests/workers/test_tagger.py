@@ -155,10 +155,10 @@ def test_scores_below_the_floor_and_beyond_the_most_stay_at_home(start_worker: S
 def test_a_deleted_original_between_decoding_and_storing_fails_as_missing(
     start_worker: Start, desk: Desk, blobs: CountingBlobStore
 ) -> None:
-    def gone(*_: object) -> str:
+    def gone(*_: object) -> dict[str, str]:
         raise BlobMissingError("deleted meanwhile")
 
-    blobs.put_rendition = gone  # type: ignore[method-assign]
+    blobs.put_renditions = gone  # type: ignore[method-assign]
     start_worker()
 
     (result,) = desk.answers(desk.ask(pictures.jpeg()))

@@ -39,13 +39,10 @@ def answer(asset: Asset, **scores: float) -> None:
     """Record what a worker would have answered: these tags, and both renditions."""
     job = TaggingJob.objects.get(asset=asset, generation=asset.generation)
     key = asset.current_version.blob.key
+    data = blob_store().read(key)
+    stored = blob_store().put_renditions(key, {"grid.jpg": data, "preview.jpg": data})
     renditions = tuple(
-        Rendition(
-            name=name,
-            key=blob_store().put_rendition(key, f"{name}.jpg", blob_store().read(key)),
-            width=asset.width,
-            height=asset.height,
-        )
+        Rendition(name=name, key=stored[f"{name}.jpg"], width=asset.width, height=asset.height)
         for name in ("grid", "preview")
     )
     result_record(

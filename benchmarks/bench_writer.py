@@ -47,11 +47,17 @@ _TABLES = ("tagging_prediction", "tagging_claim")
 _PEERS = ("bare", "keyed")
 
 
-class Acknowledged:
-    """The end of a consumer that the writer sees; it counts, and knows no refusal."""
+class Waiting:
+    """A consumer that has all at hand, as one whose broker is ahead of the writer; it knows no refusal."""
 
-    def __init__(self) -> None:
+    def __init__(self, deliveries: Sequence[Delivery]) -> None:
+        self._left = list(deliveries)
         self.count = 0
+
+    def receive(self, *, limit: int, wait_s: float) -> list[Delivery]:  # noqa: ARG002  # nothing to wait for
+        """The next of them."""
+        batch, self._left = self._left[:limit], self._left[limit:]
+        return batch
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         """Count them."""
@@ -109,12 +115,14 @@ def answers(jobs: Sequence[object], leaves: list[str], kinds: list[str]) -> list
 
 def record(deliveries: Sequence[Delivery], batch: int) -> float:
     """Seconds that the writer takes."""
-    from dam.loops.results import record_batch  # noqa: PLC0415
+    from dam.loops.results import record_entries  # noqa: PLC0415
+    from dam.loops.results_reading import ReadingAhead  # noqa: PLC0415
 
-    consumer = Acknowledged()
+    consumer = Waiting(deliveries)
     began = time.perf_counter()
-    for first in range(0, len(deliveries), batch):
-        record_batch(consumer, list(deliveries[first : first + batch]))  # type: ignore[arg-type]
+    with ReadingAhead(consumer, limit=batch) as reading:  # type: ignore[arg-type]
+        while entries := reading.receive(wait_s=0):
+            record_entries(consumer, entries)  # type: ignore[arg-type]
     spent = time.perf_counter() - began
     assert consumer.count == len(deliveries)
     return spent
@@ -123,7 +131,7 @@ def record(deliveries: Sequence[Delivery], batch: int) -> float:
 def rows_of(assets: Sequence[object], batch: int) -> list[list[bytes]]:
     """What the writer stored for these assets: of each batch, what COPY takes for each table."""
     ids = [asset.pk for asset in assets]  # type: ignore[attr-defined]
-    batches = []
+    batches: list[list[bytes]] = []
     with connection.cursor() as cursor:
         for first in range(0, len(ids), batch):
             batches.append([])

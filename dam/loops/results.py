@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -14,11 +14,11 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 
 from dam.jobs.services import dead_letter_keep
 from dam.loops.backoff import Backoff
-from dam.tagging.services import Answer, answers_record
+from dam.loops.results_reading import Entry, ReadingAhead, complaint, read_all
+from dam.tagging.services import answers_record
 from dam.tagging.vocabulary import Vocabulary, vocabulary
-from pipeline.messages import FailureReason, Outcome, TagRequest, TagResult
 from pipeline.ports import Consumer, Delivery, TransportDownError
-from pipeline.topology import DEAD_SUFFIX, QUEUES, RESULTS
+from pipeline.topology import QUEUES, RESULTS
 from pipeline.transports import transport_from_url
 
 log: Any = structlog.get_logger()
@@ -35,7 +35,8 @@ def run(stop: threading.Event) -> None:
         while not stopping.asked():
             try:
                 transport.declare()
-                with transport.consumer(SOURCES, prefetch=2 * BATCH) as consumer:
+                # One batch is recorded, one is read, one is on its way.
+                with transport.consumer(SOURCES, prefetch=3 * BATCH) as consumer:
                     _record_until(stopping, consumer, backoff)
             except TransportDownError as error:
                 if not stopping.asked():
@@ -75,26 +76,27 @@ class _Stopping:
 
 
 def _record_until(stopping: _Stopping, consumer: Consumer, backoff: Backoff) -> None:
-    while not stopping.asked():
-        batch = consumer.receive(limit=BATCH, wait_s=1.0)
-        if batch:
-            _record_patiently(consumer, batch, stopping, backoff)
-        backoff.reset()
-    consumer.take_no_more()
-    while not stopping.is_over() and (batch := consumer.receive(limit=BATCH, wait_s=0)):
-        _record_patiently(consumer, batch, stopping, backoff)
+    with ReadingAhead(consumer, limit=BATCH) as reading:
+        while not stopping.asked():
+            entries = reading.receive(wait_s=1.0)
+            if entries:
+                _record_patiently(consumer, entries, stopping, backoff)
+            backoff.reset()
+        consumer.take_no_more()
+        while not stopping.is_over() and (entries := reading.receive(wait_s=0)):
+            _record_patiently(consumer, entries, stopping, backoff)
 
 
 def _record_patiently(
-    consumer: Consumer, batch: list[Delivery], stopping: _Stopping, backoff: Backoff
+    consumer: Consumer, entries: list[Entry], stopping: _Stopping, backoff: Backoff
 ) -> None:
     """Record a batch, however long the catalogue is away: giving it back would cost it an attempt."""
     while True:
         try:
-            record_batch(consumer, batch)
+            record_entries(consumer, entries)
         except (OperationalError, InterfaceError) as error:
             if stopping.is_over():
-                log.warning("stopped with answers not recorded, which come again", answers=len(batch))
+                log.warning("stopped with answers not recorded, which come again", answers=len(entries))
                 return
             _wait(error, stopping, backoff)
             close_old_connections()
@@ -111,20 +113,12 @@ def _wait(error: Exception, stopping: _Stopping, backoff: Backoff) -> None:
 # ------------------------------------------------------------------ a batch
 
 
-class _Entry(NamedTuple):
-    """A delivery and what it says; without an answer there is a complaint instead."""
-
-    delivery: Delivery
-    answer: Answer | None
-    complaint: str = ""
-
-    @property
-    def is_dead_letter(self) -> bool:
-        """Whether the queue gave it up."""
-        return self.delivery.queue.endswith(DEAD_SUFFIX)
-
-
 def record_batch(consumer: Consumer, batch: Sequence[Delivery]) -> None:
+    """Read and record a batch; see :func:`record_entries`."""
+    record_entries(consumer, read_all(batch))
+
+
+def record_entries(consumer: Consumer, batch: Sequence[Entry]) -> None:
     """Record a batch in one transaction, then ack it.
 
     An answer that cannot be recorded takes no neighbour with it: each is recorded by itself then, and
@@ -137,7 +131,7 @@ def record_batch(consumer: Consumer, batch: Sequence[Delivery]) -> None:
     """
     began = time.perf_counter()
     words = vocabulary()
-    entries = [_read(delivery, words) for delivery in batch]
+    entries = list(batch)
     try:
         outcomes = _record(entries, words)
     except (OperationalError, InterfaceError):
@@ -156,7 +150,7 @@ def record_batch(consumer: Consumer, batch: Sequence[Delivery]) -> None:
     log.info("recorded", **outcomes, ms=round((time.perf_counter() - began) * 1000, 1))
 
 
-def _record(entries: Sequence[_Entry], words: Vocabulary) -> Counter[str]:
+def _record(entries: Sequence[Entry], words: Vocabulary) -> Counter[str]:
     """Record what can be read and keep what is a dead letter, all or nothing; returns what came of them."""
     with transaction.atomic():
         recorded = answers_record(answers=[entry.answer for entry in entries if entry.answer], words=words)
@@ -174,38 +168,12 @@ def _record(entries: Sequence[_Entry], words: Vocabulary) -> Counter[str]:
     return Counter(map(str, recorded)) + Counter(dead_letters=len(letters))
 
 
-def _record_alone(entry: _Entry, words: Vocabulary) -> tuple[_Entry, Counter[str]]:
+def _record_alone(entry: Entry, words: Vocabulary) -> tuple[Entry, Counter[str]]:
     try:
         return entry, _record([entry], words)
     except (OperationalError, InterfaceError):
         raise
     except (ValueError, DatabaseError) as error:
         log.exception("not recorded", queue=entry.delivery.queue, message_id=entry.delivery.message_id)
-        senseless = entry._replace(answer=None, complaint=_complaint(error))
+        senseless = entry._replace(answer=None, complaint=complaint(error))
         return senseless, _record([senseless], words)
-
-
-def _complaint(error: Exception) -> str:
-    return str(error).strip()[:500] or type(error).__name__
-
-
-def _read(delivery: Delivery, words: Vocabulary) -> _Entry:
-    """What a delivery says; a dead letter says that its job failed."""
-    try:
-        if not delivery.queue.endswith(DEAD_SUFFIX):
-            return _Entry(delivery, Answer.of(TagResult.model_validate_json(delivery.body), words))
-        kind = TagResult if delivery.queue.startswith(RESULTS) else TagRequest
-        dead = kind.model_validate_json(delivery.body)
-    except ValueError as error:
-        return _Entry(delivery, None, _complaint(error))
-    result = TagResult(
-        job_id=dead.job_id,
-        generation=dead.generation,
-        purpose=dead.purpose,
-        outcome=Outcome.FAILED,
-        reason=FailureReason.DEAD_LETTERED,
-        # PostgreSQL keeps no NUL in a text.
-        detail=f"given up: {delivery.dead_reason or 'delivered too often'}".replace("\0", ""),
-        request_id=dead.request_id,
-    )
-    return _Entry(delivery, Answer.of(result, words))

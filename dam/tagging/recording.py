@@ -51,32 +51,22 @@ class Answer(NamedTuple):
     reason: str
     detail: str
     model: ModelIdentity | None
-    scores: dict[int, float]
-    """Tag id → probability, best first."""
-    strange: dict[str, float]
-    """Label → probability, of labels that are no tags yet."""
+    scores: dict[str, float]
+    """Label → probability, best first."""
     embedding: bytes | None
     """As the database keeps it: half precision, in its binary form."""
     picture: PictureFacts | None
     renditions: tuple[Rendition, ...]
 
     @classmethod
-    def of(cls, result: TagResult, words: Vocabulary) -> Self:
-        """Take from a message what recording needs.
+    def of(cls, result: TagResult) -> Self:
+        """Take from a message what recording needs. Asks nothing of the database.
 
         Raises:
             ValueError: its embedding is not what it should be.
         """
         embedding = result.embedding()
-        ids = words.ids
-        scores: dict[int, float] = {}
-        strange: dict[str, float] = {}
-        for score in sorted(result.scores, key=attrgetter("score"), reverse=True):
-            tag_id = ids.get(score.label)
-            if tag_id is None:
-                strange[score.label] = score.score
-            else:
-                scores[tag_id] = score.score
+        best_first = sorted(result.scores, key=attrgetter("score"), reverse=True)
         return cls(
             job_id=result.job_id,
             generation=result.generation,
@@ -84,8 +74,7 @@ class Answer(NamedTuple):
             reason=result.reason.value if result.reason else "unknown",
             detail=result.detail[:500],
             model=result.model,
-            scores=scores,
-            strange=strange,
+            scores={each.label: each.score for each in best_first},
             embedding=None if embedding is None else HalfVector(embedding).to_binary(),
             picture=result.picture,
             renditions=result.renditions,
@@ -123,7 +112,7 @@ class _Accepted(NamedTuple):
 
 def result_record(*, result: TagResult, words: Vocabulary) -> Recorded:
     """Record one answer; see :func:`answers_record`."""
-    (recorded,) = answers_record(answers=[Answer.of(result, words)], words=words)
+    (recorded,) = answers_record(answers=[Answer.of(result)], words=words)
     return recorded
 
 
@@ -161,11 +150,11 @@ def answers_record(*, answers: Sequence[Answer], words: Vocabulary) -> list[Reco
             else:
                 tagged.append(_Accepted(job, answer, is_seen))
                 recorded.append(Recorded.TAGGED if is_seen else Recorded.ANSWERED)
-        tagged, words = _take_in_labels(tagged, words)
+        words = _take_in_labels(tagged, words)
         now = timezone.now()
         _jobs_close(superseded, now, reason="superseded")
         _store_failures(failed, now)
-        _store_tries([each for each in tagged if each.job.asset_id is None], words, now)
+        _store_tries((each for each in tagged if each.job.asset_id is None), words, now)
         _store_predictions([each for each in tagged if each.job.asset_id is not None], words, now)
     return recorded
 
@@ -210,7 +199,7 @@ def _store_tries(tries: Iterable[_Accepted], words: Vocabulary, now: datetime) -
     """What came of pictures that are no assets stays with their jobs."""
     jobs = []
     for job, answer, _ in tries:
-        derived = derive(scores=answer.scores, vocabulary=words.rules, decisions={})
+        derived = derive(scores=_by_tag(answer, words), vocabulary=words.rules, decisions={})
         kept = {
             "model": answer.model.model_dump() if answer.model else None,
             "tags": [{"tag_id": claim.tag_id, "score": claim.score} for claim in derived.claims],
@@ -228,6 +217,7 @@ def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: da
         return
     _jobs_close((each.job for each in accepted), now)
     models = _model_versions(accepted)
+    scores = [_by_tag(each.answer, words) for each in accepted]
     rows_copy(
         "tagging_prediction",
         recording_sql.PREDICTION_COLUMNS,
@@ -238,12 +228,12 @@ def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: da
                 models[_model_key(answer)],
                 job.generation,
                 job.purpose,
-                array_bytes(list(answer.scores), INTEGER),
-                array_bytes(list(answer.scores.values()), DOUBLE),
+                array_bytes(list(by_tag), INTEGER),
+                array_bytes(list(by_tag.values()), DOUBLE),
                 answer.embedding,
                 now,
             )
-            for job, answer, _ in accepted
+            for (job, answer, _), by_tag in zip(accepted, scores, strict=True)
         ),
     )
     seen = [each for each in accepted if each.is_seen]
@@ -251,9 +241,11 @@ def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: da
     assets: list[dict[str, object]] = []
 
     def claims() -> Iterator[AssetClaims]:
-        for each in seen:
+        for each, by_tag in zip(accepted, scores, strict=True):
+            if not each.is_seen:
+                continue
             said = decisions.get(each.asset_id, {})
-            derived = derive(scores=each.answer.scores, vocabulary=words.rules, decisions=said)
+            derived = derive(scores=by_tag, vocabulary=words.rules, decisions=said)
             assets.append(_tagged(each, derived))
             yield AssetClaims(each.asset_id, derived, models[_model_key(each.answer)])
 
@@ -292,19 +284,16 @@ def _renditions(accepted: _Accepted) -> dict[str, object]:
 # --------------------------------------------------------- words and models
 
 
-def _take_in_labels(accepted: Sequence[_Accepted], words: Vocabulary) -> tuple[list[_Accepted], Vocabulary]:
-    """The same with a tag for every label, and the vocabulary that has them."""
-    labels = {label for each in accepted for label in each.answer.strange}
-    if not labels:
-        return list(accepted), words
-    words = labels_take_in(sorted(labels))
-    told = []
-    for each in accepted:
-        answer = each.answer
-        scores = answer.scores | {words.ids[label]: score for label, score in answer.strange.items()}
-        best_first = dict(sorted(scores.items(), key=itemgetter(1), reverse=True))
-        told.append(each._replace(answer=answer._replace(scores=best_first, strange={})))
-    return told, words
+def _take_in_labels(accepted: Iterable[_Accepted], words: Vocabulary) -> Vocabulary:
+    """The vocabulary with a tag for every label of these."""
+    strange = set().union(*[each.answer.scores for each in accepted]) - words.ids.keys()
+    return labels_take_in(sorted(strange)) if strange else words
+
+
+def _by_tag(answer: Answer, words: Vocabulary) -> dict[int, float]:
+    """Tag id → probability, best first."""
+    ids = words.ids
+    return {ids[label]: score for label, score in answer.scores.items()}
 
 
 def _model_key(answer: Answer) -> tuple[str, int]:
@@ -315,15 +304,14 @@ def _model_key(answer: Answer) -> tuple[str, int]:
 
 def _model_versions(accepted: Iterable[_Accepted]) -> dict[tuple[str, int], int]:
     """Name and version → row of those that answered, made when one answers for the first time."""
-    rows = {}
-    for (name, version), identity in sorted(
-        {_model_key(each.answer): each.answer.model for each in accepted}.items(), key=itemgetter(0)
-    ):
+    rows = {(name, version): row for row, name, version in rows_read(recording_sql.MODEL_VERSIONS)}
+    unknown = {key: each.answer.model for each in accepted if (key := _model_key(each.answer)) not in rows}
+    for (name, version), identity in sorted(unknown.items(), key=itemgetter(0)):
         assert identity is not None
-        row, _ = ModelVersion.objects.get_or_create(
+        made, _ = ModelVersion.objects.get_or_create(
             name=name,
             version=version,
             defaults=identity.model_dump(include={"preprocess_id", "vocabulary_id", "embedding_id"}),
         )
-        rows[name, version] = row.pk
+        rows[name, version] = made.pk
     return rows

@@ -33,6 +33,9 @@ WHERE asset_id = ANY(%s) AND purpose IN ('live', 'campaign')
 GROUP BY asset_id
 """
 
+# Few: one for each training that ever answered. A question of Django's costs as much as five answers.
+MODEL_VERSIONS = "SELECT id, name, version FROM tagging_modelversion"
+
 CLOSE_JOBS = """
 UPDATE jobs_taggingjob AS job SET
     state = closed.state, reason = closed.reason, detail = closed.detail, answer = closed.answer,

@@ -103,7 +103,7 @@ def test_a_batch_records_each_answer_as_if_it_came_alone(person: User) -> None:
         (answer(silent, SURE).model_copy(update={"generation": 7}), Recorded.IGNORED),
         (answer(shadowed, {"dog": 0.5}), Recorded.TAGGED),
     ]
-    answers = [Answer.of(result, vocabulary()) for result, _ in expected]
+    answers = [Answer.of(result) for result, _ in expected]
     assert answers_record(answers=answers, words=vocabulary()) == [word for _, word in expected]
     assert [shown(asset) for asset in assets] == [
         {"beagle": "suggested", "dog": "suggested"},
@@ -134,8 +134,8 @@ def test_one_answer_without_a_model_spoils_its_batch_which_is_recorded_not_at_al
         for shade in range(2)
     ]
     answers = [
-        Answer.of(answer(jobs[0], SURE), vocabulary()),
-        Answer.of(answer(jobs[1], SURE).model_copy(update={"model": None}), vocabulary()),
+        Answer.of(answer(jobs[0], SURE)),
+        Answer.of(answer(jobs[1], SURE).model_copy(update={"model": None})),
     ]
     with pytest.raises(ValueError, match=f"job {jobs[1].pk} names no model"):
         answers_record(answers=answers, words=vocabulary())

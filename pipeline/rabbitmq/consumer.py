@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from pipeline.closable import Closable
 from pipeline.ports import Delivery, Message, TransportDownError
+from pipeline.rabbitmq.line import REASON_HEADER, Token
 from pipeline.rabbitmq.link import Link
+from pipeline.rabbitmq.opening import Opening
 from pipeline.rabbitmq.publisher import RabbitPublisher
-from pipeline.rabbitmq.subscription import REASON_HEADER, Subscription, Token
+from pipeline.rabbitmq.subscription import Subscription
 from pipeline.topology import DEAD_SUFFIX
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
@@ -40,10 +43,14 @@ class RabbitConsumer(Closable):
         self._prefetch = prefetch
         self._undertaker = undertaker
         self._subscription: Subscription | None = None
+        self._opening: Opening | None = None
         self._ending = False
 
     def receive(self, *, limit: int, wait_s: float, linger_s: float = 0.0) -> list[Delivery]:
         """Up to ``limit`` deliveries of one queue; see :class:`pipeline.ports.Consumer`.
+
+        Takes at most a second or two longer where a network swallows everything. What was asked of the
+        broker until then, a connection among it, is awaited further by the next call.
 
         Raises:
             TransportDownError: the broker did not come back within ``wait_s`` seconds.
@@ -52,7 +59,7 @@ class RabbitConsumer(Closable):
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
-                subscription = self._alive()
+                subscription = self._alive(until)
                 if subscription is None:
                     return []
                 batch = subscription.take(limit, until=until, linger_s=linger_s)
@@ -103,25 +110,38 @@ class RabbitConsumer(Closable):
     def close(self) -> None:
         """Return what is un-acked to its queue at once, which costs it an attempt."""
         self._undertaker.close()
+        if self._opening is not None:
+            self._opening.abandon()
+            self._opening = None
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
 
-    def _alive(self) -> Subscription | None:
+    def _alive(self, until: float) -> Subscription | None:
         """A subscription that works, or None if none is wanted any more."""
         if self._subscription is not None and not self._subscription.is_lost:
             return self._subscription
         if self._ending:
             return None
-        if self._subscription is not None:
-            self._subscription.close()
+        if self._opening is None:
+            self._opening = Opening(partial(self._open, self._subscription))
             self._subscription = None
-        self._subscription = Subscription(self._connect, self._queues, prefetch=self._prefetch)
+        try:
+            self._subscription = self._opening.wait(until)
+        finally:
+            if self._opening.is_over:
+                self._opening = None
         return self._subscription
+
+    def _open(self, lost: Subscription | None, *, heard: Callable[[], None]) -> Subscription:
+        if lost is not None:
+            lost.close()  # takes its time if nobody answers the farewell
+        return Subscription(self._connect, self._queues, prefetch=self._prefetch, heard=heard)
 
     def _is_ours(self, token: Token) -> bool:
         # What a lost connection delivered has gone back to its queue: there is nothing to acknowledge.
-        return token.subscription is self._subscription and not token.subscription.is_lost
+        ours = self._subscription
+        return ours is not None and token.subscription is ours and not ours.is_lost
 
     def _settle(self, tokens: Sequence[Token]) -> None:
         assert self._subscription is not None

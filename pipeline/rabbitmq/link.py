@@ -7,6 +7,7 @@ are answered however long the work takes; others hand it functions to run.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -49,9 +50,11 @@ class Link:
     ) -> None:
         self._on_lost = on_lost
         self._lock = threading.Lock()
-        self._waiting: set[Future[Any]] = set()
+        # What is awaited, and until when the broker has to answer.
+        self._due: dict[Future[Any], float] = {}
         self._reason: str | None = None
         self._blocked = ""
+        self._blocked_since = 0.0
         self._ended = False
         parameters.client_properties = {"connection_name": f"vitrine {name}"}
         self._connection = pika.SelectConnection(
@@ -67,7 +70,7 @@ class Link:
         self._thread = threading.Thread(target=self._own, name=f"amqp {name}", daemon=True)
         self._thread.start()
         try:
-            self._result(opened)
+            self.wait(opened)
         except TransportDownError:
             self.close()
             raise
@@ -76,11 +79,6 @@ class Link:
     def is_lost(self) -> bool:
         """Whether the connection is gone."""
         return self._reason is not None
-
-    @property
-    def blocked(self) -> str:
-        """Why the broker takes nothing at the moment (an alarm of memory or disk), or nothing."""
-        return self._blocked
 
     def run(self, work: Callable[[], T]) -> T:
         """Run something short in the I/O thread; its result.
@@ -98,7 +96,15 @@ class Link:
         """Run ``question`` in the I/O thread and wait until somebody gives an answer to its future.
 
         Raises:
-            TransportDownError: the connection is gone, or the answer did not come in time.
+            TransportDownError: see :meth:`wait`.
+        """
+        return self.wait(self.start(question))
+
+    def start(self, question: Callable[[Future[T]], None]) -> Future[T]:
+        """Run ``question`` in the I/O thread; the future that it has to give an answer to.
+
+        Raises:
+            TransportDownError: the connection is gone.
         """
         answer: Future[T] = self._expected()
 
@@ -114,7 +120,32 @@ class Link:
                     self.drop("a request failed")
 
         self._soon(put)
-        return self._result(answer)
+        return answer
+
+    def wait(self, answer: Future[T], *, until: float = float("inf")) -> T:
+        """The answer, awaited until a time of ``time.monotonic()``.
+
+        Raises:
+            TransportDownError: the connection is gone, or is given up because the broker took longer than
+                ``ANSWER_WITHIN_S``. Or it lives, and the answer may be awaited again: ``until`` is over, or
+                an alarm of the broker has lasted ``ANSWER_WITHIN_S``.
+        """
+        while True:
+            try:
+                return answer.result(max(0.0, min(until, self._until(answer)) - time.monotonic()))
+            except FutureTimeoutError:
+                if answer.done():
+                    return answer.result()
+            now, patient_until = time.monotonic(), self._until(answer)
+            if answer.done() or now < min(until, patient_until):
+                continue  # an alarm has begun or ended, so it may take longer
+            if self._blocked:
+                raise TransportDownError(f"the broker does not answer: {self._blocked}")
+            if now < patient_until:
+                raise TransportDownError("the broker has not answered yet")
+            reason = f"no answer within {ANSWER_WITHIN_S:.0f} s"
+            self.drop(reason)
+            raise TransportDownError(f"the broker does not answer: {reason}")
 
     def open_channel(self, on_closed: Callable[[str], None]) -> Channel:
         """A new channel; ``on_closed`` hears in the I/O thread why the broker closed it.
@@ -136,8 +167,9 @@ class Link:
 
     def close(self) -> None:
         """End connection and thread; what was written before reaches the broker if it can."""
-        self._soon(self._hang_up)
-        self._thread.join(_FAREWELL_S)
+        if not self._blocked:  # a broker in alarm does not read
+            self._soon(self._hang_up)
+            self._thread.join(_FAREWELL_S)
         if self._thread.is_alive():
             # Nobody answers the farewell: the other end is cut off.
             self._soon(self._cut_off)
@@ -168,9 +200,12 @@ class Link:
         self._connection.ioloop.stop()
 
     def _on_blocked(self, _connection: object, frame: Any) -> None:
+        self._blocked_since = time.monotonic()
         self._blocked = str(frame.method.reason)
 
     def _on_unblocked(self, _connection: object, _frame: object) -> None:
+        with self._lock:
+            self._due = dict.fromkeys(self._due, time.monotonic() + ANSWER_WITHIN_S)
         self._blocked = ""
 
     def _hang_up(self) -> None:
@@ -191,26 +226,27 @@ class Link:
         with self._lock:
             if self._reason is not None:
                 raise TransportDownError(self._reason)
-            self._waiting.add(answer)
+            self._due[answer] = time.monotonic() + ANSWER_WITHIN_S
+        answer.add_done_callback(self._expect_no_more)
         return answer
 
-    def _result(self, answer: Future[T]) -> T:
-        try:
-            return answer.result(ANSWER_WITHIN_S)
-        except FutureTimeoutError:
-            reason = self._blocked or f"no answer within {ANSWER_WITHIN_S:.0f} s"
-            self.drop(reason)
-            raise TransportDownError(f"the broker does not answer: {reason}") from None
-        finally:
-            with self._lock:
-                self._waiting.discard(answer)
+    def _expect_no_more(self, answer: Future[Any]) -> None:
+        with self._lock:
+            self._due.pop(answer, None)
+
+    def _until(self, answer: Future[Any]) -> float:
+        """When the patience with the broker ends; it has ended if the answer is here."""
+        if self._blocked:
+            return self._blocked_since + ANSWER_WITHIN_S
+        with self._lock:
+            return self._due.get(answer, 0.0)
 
     def _lose(self, reason: str) -> None:
         with self._lock:
             if self._reason is not None:
                 return
             self._reason = reason
-            waiting, self._waiting = self._waiting, set()
+            waiting, self._due = list(self._due), {}
         for answer in waiting:
             _fail(answer, TransportDownError(reason))
         self._on_lost(reason)

@@ -5,7 +5,7 @@ Arguments of a queue are immutable: ``docs/adr/0005-queue-limits.md`` says how a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pika
@@ -56,8 +56,17 @@ def broker_limit(spec: QueueSpec) -> int:
     return spec.delivery_limit - 1
 
 
-def declare(parameters: pika.URLParameters, specs: Sequence[QueueSpec]) -> None:
+def declare(
+    parameters: pika.URLParameters,
+    specs: Sequence[QueueSpec],
+    heard: Callable[[], None] = lambda: None,
+) -> None:
     """Declare every queue on a connection of its own; dead-letter queues first, for others name them.
+
+    Args:
+        parameters: of the connection.
+        specs: what to declare.
+        heard: called whenever the broker has answered.
 
     Raises:
         TransportDownError: the broker does not answer, or lets us not in.
@@ -66,6 +75,7 @@ def declare(parameters: pika.URLParameters, specs: Sequence[QueueSpec]) -> None:
     with told_as_outage(), pika.BlockingConnection(parameters) as connection:
         for spec in specs:
             for name, wanted in reversed(arguments(spec).items()):
+                heard()
                 channel = connection.channel()
                 try:
                     channel.queue_declare(name, durable=True, arguments=wanted)

@@ -14,14 +14,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import suppress
 from enum import Enum, auto
 from functools import partial
-from itertools import takewhile
 from typing import Any
 from uuid import uuid4
 
@@ -30,19 +27,16 @@ from pika.channel import Channel
 from pika.spec import Basic, BasicProperties
 
 from pipeline.ports import Delivery, TransportDownError
+from pipeline.rabbitmq.line import Line, Token
 from pipeline.rabbitmq.link import Link, give
 
 _log: Any = structlog.get_logger()
 
-REASON_HEADER = "x-vitrine-reason"
 # From an acknowledgement to what the broker sends in its place; a busy one needs a part of that.
 _QUIET_S = 1.0
-_WORDS = {
-    "delivery_limit": "delivery limit",
-    "expired": "expired",
-    "rejected": "rejected",
-    "maxlen": "queue full",
-}
+# What is asked of the broker may take so long beyond the time of the caller, who then asks again.
+ANSWER_GRACE_S = 1.5
+_FAREWELL_S = 5.0
 
 
 class Phase(Enum):
@@ -53,66 +47,31 @@ class Phase(Enum):
     DRAINING = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """Of a delivery: where it came from, and the broker's number for it there."""
-
-    subscription: Subscription
-    channel: Channel
-    tag: int
-
-
-class _Line:
-    """One queue on a channel of its own, and what came from it."""
-
-    def __init__(self, queue: str) -> None:
-        self.queue = queue
-        self.channel: Channel
-        self.consumer_tag = ""
-        self.fresh: deque[Delivery] = deque()
-        self.returned: deque[Delivery] = deque()
-        self.probe: Future[Delivery | None] | None = None
-        # Tags of what is un-acked, in the order of their delivery; for the I/O thread.
-        self.open: dict[int, None] = {}
-
-    def take_returned(self) -> Delivery:
-        """The returned message of the fewest attempts: the others are more likely to kill us."""
-        chosen = min(self.returned, key=lambda delivery: delivery.delivery_count)
-        self.returned.remove(chosen)
-        return chosen
-
-    def acknowledge(self, tags: AbstractSet[int]) -> None:
-        """Acknowledge what is open of these, in as few commands as can be.
-
-        A quorum queue takes some 32 commands of a channel at a time. Those behind wait in the channel and
-        are forgotten when it closes: their messages would come again, an attempt poorer.
-        """
-        oldest = list(takewhile(tags.__contains__, self.open))
-        if oldest:
-            self.channel.basic_ack(oldest[-1], multiple=True)
-        for tag in oldest:
-            del self.open[tag]
-        # The broker closes a channel on which something is acknowledged twice.
-        for tag in sorted(tags & self.open.keys()):
-            self.channel.basic_ack(tag)
-            del self.open[tag]
-
-
 class Subscription:
     """The consumers on one link. For one working thread; deliveries arrive in the link's thread."""
 
-    def __init__(self, connect: Callable[..., Link], queues: Sequence[str], *, prefetch: int) -> None:
+    def __init__(
+        self,
+        connect: Callable[..., Link],
+        queues: Sequence[str],
+        *,
+        prefetch: int,
+        heard: Callable[[], None] = lambda: None,
+    ) -> None:
         self._prefetch = prefetch
         self._arrived = threading.Condition()
-        self._lines = [_Line(queue) for queue in queues]
+        self._lines = [Line(queue, self) for queue in queues]
         self._probing = 0
+        self._probe: Future[Delivery | None] | None = None
+        self._cancelled: Future[None] | None = None
         self._phase = Phase.PROBING
         self._ending = False
         self._lost = False
         self._closing = False
-        self._link = connect("consumer", on_lost=self._on_lost)
+        self._link = connect("consumer", on_lost=self._on_lost, heard=heard)
         try:
             for line in self._lines:
+                heard()
                 line.channel = self._link.open_channel(self._link.drop)
                 self._link.run(partial(self._listen, line))
         except TransportDownError:
@@ -128,11 +87,11 @@ class Subscription:
         """The next batch; empty when the time (``time.monotonic()``) is over or the connection is lost.
 
         Raises:
-            TransportDownError: the connection was lost meanwhile.
+            TransportDownError: the connection was lost meanwhile, or the broker has not answered yet.
         """
         while not self._lost:
             if self._phase is Phase.PROBING and not self._ending:
-                if (probe := self._next_probe()) is not None:
+                if (probe := self._next_probe(until)) is not None:
                     return [probe]
                 continue
             batch = self._take_buffered(limit, until, linger_s)
@@ -157,25 +116,33 @@ class Subscription:
         """Ask for nothing further and wait until nothing more is on its way.
 
         Raises:
-            TransportDownError: the connection is lost.
+            TransportDownError: the connection is lost, or the broker has not answered: what is here can be
+                worked off nevertheless.
         """
         self._ending = True
-        self._stop_streaming()
+        until = time.monotonic() + _FAREWELL_S
+        if self._probe is not None:
+            self._await_probe(until)
+        self._stop_streaming(until)
 
     def close(self) -> None:
         """Return what is un-acked."""
         self._closing = True
+        with suppress(TransportDownError):
+            self._link.wait(self._link.start(self._settle), until=time.monotonic() + _FAREWELL_S)
         self._link.close()
 
     # ---------------------------------------------------------------- probing
 
-    def _next_probe(self) -> Delivery | None:
+    def _next_probe(self, until: float) -> Delivery | None:
         """A message to be worked on alone, or None when it is time to look at the next queue or to stream."""
         line = self._lines[self._probing]
         if line.fresh:
             return line.fresh.popleft()  # met before a returned message of a later queue, and still here
-        if not line.returned and (found := self._link.ask(partial(self._fetch, line))) is not None:
-            (line.fresh if found.delivery_count == 1 else line.returned).append(found)
+        if not line.returned:
+            if self._probe is None:
+                self._probe = self._link.start(partial(self._fetch, line))
+            self._await_probe(until)
         if line.returned:
             self._probing = 0  # from the first queue again: somebody may wait there meanwhile
             return line.take_returned()
@@ -185,15 +152,23 @@ class Subscription:
             self._link.run(self._stream)
         return None
 
-    def _fetch(self, line: _Line, answer: Future[Delivery | None]) -> None:
+    def _await_probe(self, until: float) -> None:
+        """Keep what the broker has for the probe that is under way, when it answers."""
+        assert self._probe is not None
+        found = self._link.wait(self._probe, until=_patience(until))
+        self._probe = None
+        if found is not None:
+            self._lines[self._probing].put(found)
+
+    def _fetch(self, line: Line, answer: Future[Delivery | None]) -> None:
         line.probe = answer
 
         def on_message(_channel: Channel, method: Any, properties: BasicProperties, body: bytes) -> None:
-            give(answer, self._delivery(line, method, properties, body))
+            give(answer, line.delivery(method, properties, body))
 
         line.channel.basic_get(line.queue, on_message)
 
-    def _listen(self, line: _Line) -> None:
+    def _listen(self, line: Line) -> None:
         def nothing(_frame: object) -> None:
             if line.probe is not None:
                 give(line.probe, None)
@@ -202,6 +177,7 @@ class Subscription:
         # The queue was deleted, or has no leader any more.
         line.channel.add_on_cancel_callback(lambda _frame: self._link.drop("the broker ended the consumer"))
         line.channel.basic_qos(prefetch_count=self._prefetch)
+        line.channel.tx_select()
 
     # -------------------------------------------------------------- streaming
 
@@ -214,12 +190,15 @@ class Subscription:
                 consumer_tag=line.consumer_tag,
             )
 
-    def _stop_streaming(self) -> None:
-        self._await_arrivals()
-        for line in self._lines:
-            if line.consumer_tag:
-                self._link.ask(partial(self._cancel, line))
-                line.consumer_tag = ""
+    def _stop_streaming(self, until: float) -> None:
+        """Go on stopping, if that was begun and took too long."""
+        if self._cancelled is None:
+            # What is still to be acknowledged makes room for more.
+            self._link.wait(self._link.start(self._settle), until=_patience(until))
+            self._await_arrivals()
+            self._cancelled = self._link.start(self._cancel)
+        self._link.wait(self._cancelled, until=_patience(until))
+        self._cancelled = None
 
     def _await_arrivals(self) -> None:
         """Wait until nothing is on its way: every line is full, or nothing has come for a while.
@@ -228,30 +207,38 @@ class Subscription:
         attempt. Nothing is acknowledged meanwhile, so no line is given more than its prefetch.
         """
         with self._arrived:
-            while not self._lost and not all(self._is_full(line) for line in self._lines):
+            while not self._lost and not all(line.held >= self._prefetch for line in self._lines):
                 if not self._arrived.wait(_QUIET_S):
                     return
 
-    def _is_full(self, line: _Line) -> bool:
-        return len(line.open) >= self._prefetch
+    def _cancel(self, answer: Future[None]) -> None:
+        streaming = [line for line in self._lines if line.consumer_tag]
+        flushed = _countdown(len(streaming), answer)
 
-    def _cancel(self, line: _Line, answer: Future[None]) -> None:
-        def flush(_frame: object) -> None:
+        def flush(line: Line, _frame: object) -> None:
             # What a quorum queue gave out just before comes *behind* the broker's answer. The channel works
             # in order, so when it has answered once more, everything is here.
-            line.channel.basic_qos(prefetch_count=self._prefetch, callback=lambda _frame: give(answer, None))
+            line.consumer_tag = ""
+            line.channel.basic_qos(prefetch_count=self._prefetch, callback=lambda _frame: flushed())
 
-        # Not pika's basic_cancel: it rejects what is still on its way, which costs each message an attempt,
-        # and forgets the consumer, so that what comes behind the answer would be held by nobody, unseen.
-        rpc = getattr(line.channel, "_rpc")  # noqa: B009  # there is no public way
-        rpc(Basic.Cancel(consumer_tag=line.consumer_tag), flush, [Basic.CancelOk])
+        for line in streaming:
+            # Not pika's basic_cancel: it rejects what is still on its way, which costs each message an
+            # attempt, and forgets the consumer, so that what comes behind the answer would be held by
+            # nobody, unseen.
+            rpc = getattr(line.channel, "_rpc")  # noqa: B009  # there is no public way
+            rpc(Basic.Cancel(consumer_tag=line.consumer_tag), partial(flush, line), [Basic.CancelOk])
+
+    def _settle(self, answer: Future[None]) -> None:
+        settled = _countdown(len(self._lines), answer)
+        for line in self._lines:
+            line.when_settled(settled)
 
     def _on_message(
-        self, line: _Line, _channel: Channel, method: Any, properties: BasicProperties, body: bytes
+        self, line: Line, _channel: Channel, method: Any, properties: BasicProperties, body: bytes
     ) -> None:
-        delivery = self._delivery(line, method, properties, body)
+        delivery = line.delivery(method, properties, body)
         with self._arrived:
-            (line.fresh if delivery.delivery_count == 1 else line.returned).append(delivery)
+            line.put(delivery)
             self._arrived.notify_all()
 
     def _on_lost(self, reason: str) -> None:
@@ -283,11 +270,11 @@ class Subscription:
             if self._lost:
                 return []
         # Not under the condition, which the I/O thread needs to deliver what is still on its way.
-        self._stop_streaming()
+        self._stop_streaming(until)
         self._phase = Phase.DRAINING
         return self._take_buffered(limit, until, linger_s)
 
-    def _fill(self, line: _Line, limit: int, linger_s: float) -> list[Delivery]:
+    def _fill(self, line: Line, limit: int, linger_s: float) -> list[Delivery]:
         """A batch of one queue's fresh messages, waiting for more of them while none has to be drained."""
         until = time.monotonic() + linger_s
         while (
@@ -299,24 +286,21 @@ class Subscription:
             return []
         return [line.fresh.popleft() for _ in range(min(limit, len(line.fresh)))]
 
-    def _delivery(self, line: _Line, method: Any, properties: BasicProperties, body: bytes) -> Delivery:
-        line.open[method.delivery_tag] = None
-        headers: dict[str, Any] = dict(properties.headers or {})
-        returns = int(headers.get("x-delivery-count", 0))
-        return Delivery(
-            queue=line.queue,
-            body=body,
-            message_id=properties.message_id or "",
-            # A broker that counts nothing still says that it is not the first time.
-            delivery_count=1 + max(returns, int(bool(method.redelivered))),
-            token=Token(self, line.channel, method.delivery_tag),
-            dead_reason=_dead_reason(headers),
-        )
+
+def _patience(until: float) -> float:
+    return max(until, time.monotonic()) + ANSWER_GRACE_S
 
 
-def _dead_reason(headers: dict[str, Any]) -> str:
-    if reason := headers.get(REASON_HEADER):
-        return str(reason)
-    deaths = headers.get("x-death") or []
-    reason = str(deaths[0].get("reason", "")) if deaths else ""
-    return _WORDS.get(reason, reason)
+def _countdown(count: int, answer: Future[None]) -> Callable[[], None]:
+    """What gives the answer when it is called for the ``count``-th time; at once, if that is 0."""
+    left = count
+
+    def down() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            give(answer, None)
+
+    if not count:
+        give(answer, None)
+    return down

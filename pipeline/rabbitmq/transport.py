@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from pipeline.closable import Closable
 from pipeline.ports import QueueDepth
@@ -65,7 +66,10 @@ class RabbitTransport(Closable):
         """
         return queues.depths(self._parameters, self._specs)
 
-    def _connect(self, name: str, **options: object) -> Link:
-        """A new link, on a broker that has every queue: it may have come back empty."""
-        self.declare()
-        return Link(copy.copy(self._parameters), name=name, **options)  # type: ignore[arg-type]
+    def _connect(self, name: str, *, heard: Callable[[], None] = lambda: None, **options: Any) -> Link:
+        """A new link, on a broker that has every queue: it may have come back empty.
+
+        ``heard`` is called whenever the broker has answered.
+        """
+        queues.declare(self._parameters, self._specs, heard)
+        return Link(copy.copy(self._parameters), name=name, **options)

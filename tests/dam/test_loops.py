@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -10,12 +9,9 @@ from django.db import connection
 
 from dam.assets.models import Asset
 from dam.jobs.ledger import ledger
-from dam.jobs.models import TaggingJob
 from dam.jobs.services import jobs_publish
 from dam.loops import relay
-from pipeline.messages import (
-    TagRequest,
-)
+from pipeline.messages import TagRequest
 from pipeline.ports import Message, Publisher, TransportDownError
 from pipeline.postgres_queue import PostgresTransport
 from pipeline.topology import BULK, INTERACTIVE, RESULTS
@@ -39,16 +35,6 @@ def test_single_uploads_and_imports_go_to_queues_of_their_own(
     assert [request.asset_id for request in requests(broker, [INTERACTIVE])] == [single.pk]
     assert [request.asset_id for request in requests(broker, [BULK])] == [imported.pk]
     assert ledger().jobs["published"] == 2
-
-
-def test_a_job_queued_while_the_relay_waits_is_published_soon(
-    running_relay: None, broker: PostgresTransport, upload: Callable[..., Asset]
-) -> None:
-    with broker.consumer([INTERACTIVE]) as consumer:
-        asset = upload()
-        (delivery,) = consumer.receive(limit=1, wait_s=SOON)
-        assert TagRequest.model_validate_json(delivery.body).asset_id == asset.pk
-        consumer.ack([delivery])
 
 
 class CrashAfterConfirm:
@@ -96,31 +82,3 @@ def test_a_relay_outlives_a_cut_connection(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
-
-
-def test_two_relays_at_once_publish_each_job_once(
-    broker: PostgresTransport, upload: Callable[..., Asset]
-) -> None:
-    for _ in range(40):
-        upload(bulk=True)
-    start = threading.Barrier(2)
-
-    def work() -> None:
-        try:
-            with broker.publisher() as publisher:
-                start.wait()
-                while jobs_publish(publisher=publisher, limit=3):
-                    pass
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    # A relay that saw only locked rows may have stopped early; what is left is for the next round.
-    with broker.publisher() as publisher:
-        jobs_publish(publisher=publisher)
-    published = [request.job_id for request in requests(broker)]
-    assert sorted(published) == sorted(TaggingJob.objects.values_list("id", flat=True))

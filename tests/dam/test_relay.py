@@ -1,4 +1,4 @@
-"""The relay takes jobs from the table to the broker: each once, people's first, what the queues take."""
+"""The relay takes jobs from the table to the broker: each once, however many relays there are."""
 
 from __future__ import annotations
 
@@ -7,15 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from datetime import timedelta
-from itertools import pairwise
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import psycopg
 import pytest
@@ -27,218 +19,17 @@ from psycopg.conninfo import make_conninfo
 
 from dam.assets.models import Asset
 from dam.jobs.models import TaggingJob
-from dam.jobs.services import job_enqueue, jobs_publish, round_begin, round_give_back
-from dam.loops import housekeeping, relay
+from dam.jobs.services import job_enqueue, jobs_publish
+from dam.loops import relay
 from pipeline.blobs import original_key
 from pipeline.messages import TagRequest
-from pipeline.ports import Message, QueueFullError, Transport, TransportDownError
+from pipeline.ports import Message
 from pipeline.postgres_queue import PostgresTransport
-from pipeline.rabbitmq.transport import RabbitTransport
-from pipeline.topology import BULK, INTERACTIVE, QUEUES, REQUEST_QUEUES, QueueSpec
 from tests.dam.factories import TaggingJobFactory, UserFactory
-from tests.plugins.rabbitmq import RabbitNode
+from tests.dam.relaying import SOON, queue_jobs, relays, states, take, wake
 from tests.plugins.system import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-SOON = 60.0
-
-
-@pytest.fixture
-def broker(scratch_database_url: str, settings) -> PostgresTransport:
-    settings.QUEUE_URL = scratch_database_url
-    transport = PostgresTransport(scratch_database_url)
-    transport.declare()
-    return transport
-
-
-def queue_jobs(count: int, *, bulk: bool = True) -> list[int]:
-    """Queued jobs of one asset, made by one statement; their ids."""
-    first = TaggingJobFactory(bulk=bulk)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO jobs_taggingjob (asset_id, asset_version_id, generation, purpose, bulk, "
-            "model_label, blob_key, sha256, media_type, request_id, state, attempts, reason, detail, "
-            "created_at) SELECT asset_id, asset_version_id, number, purpose, bulk, model_label, blob_key, "
-            "sha256, media_type, request_id, state, 0, '', '', now() "
-            "FROM jobs_taggingjob, generate_series(2, %s) AS number WHERE id = %s RETURNING id",
-            [count, first.pk],
-        )
-        return [first.pk, *(row[0] for row in cursor.fetchall())]
-
-
-def states() -> Counter[str]:
-    return Counter(TaggingJob.objects.values_list("state", flat=True))
-
-
-def take(broker: Transport, queues: Sequence[str] = REQUEST_QUEUES) -> list[int]:
-    """Take and acknowledge what is there; the ids of the jobs."""
-    taken: list[int] = []
-    with broker.consumer(queues) as consumer:
-        while batch := consumer.receive(limit=500, wait_s=0.1):
-            taken += [TagRequest.model_validate_json(delivery.body).job_id for delivery in batch]
-            consumer.ack(batch)
-    return taken
-
-
-@contextmanager
-def in_threads(*works: Callable[[], None]) -> Iterator[None]:
-    """Run each in a thread; they end by themselves after the block, and well."""
-    ended: list[bool] = []
-
-    def run(work: Callable[[], None]) -> None:
-        try:
-            work()
-            ended.append(True)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=[work]) for work in works]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        for thread in threads:
-            thread.join(SOON)
-    assert len(ended) == len(works)
-
-
-@contextmanager
-def relays(count: int = 1) -> Iterator[None]:
-    stop = threading.Event()
-    with in_threads(*[lambda: relay.run(stop)] * count):
-        try:
-            yield
-        finally:
-            stop.set()
-
-
-# ------------------------------------------------------------- full queues
-
-
-@pytest.fixture
-def limited(broker: PostgresTransport, settings, monkeypatch) -> Callable[..., PostgresTransport]:
-    """Makes the queue anew with other limits, for the relays of the test too."""
-
-    def make(**limits: int) -> PostgresTransport:
-        transport = PostgresTransport(settings.QUEUE_URL, limited_queues(**limits))
-        transport.declare()
-        monkeypatch.setattr(relay, "transport_from_url", lambda _url: transport)
-        return transport
-
-    return make
-
-
-def limited_queues(**limits: int) -> list[QueueSpec]:
-    """``bulk=10``: the bulk queue takes so many."""
-    known = {f"tagging.{name}": limit for name, limit in limits.items()}
-    return [replace(queue, max_length=known.get(queue.name, queue.max_length)) for queue in QUEUES]
-
-
-def wake() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify('vitrine_jobs', '')")
-
-
-def test_what_a_full_queue_took_is_published_and_the_rest_stays_queued(limited) -> None:
-    broker = limited(bulk=10)
-    ids = queue_jobs(25)
-    person = queue_jobs(1, bulk=False)
-    with broker.publisher() as publisher:
-        with pytest.raises(QueueFullError):
-            jobs_publish(publisher=publisher)
-        assert states() == {"published": 11, "queued": 15}
-        assert sorted(take(broker)) == ids[:10] + person
-        with pytest.raises(QueueFullError):
-            jobs_publish(publisher=publisher)
-        assert take(broker) == ids[10:20]
-        assert jobs_publish(publisher=publisher) == 5
-    assert take(broker) == ids[20:]
-    assert set(TaggingJob.objects.values_list("state", "attempts")) == {("published", 1)}
-
-
-def overtake_and_drain(broker: Transport, imported: list[int]) -> None:
-    """Before a full bulk queue: three people's jobs arrive; then all of the import as the queue empties."""
-    with broker.consumer([INTERACTIVE]) as consumer:
-        for _ in range(3):
-            person = queue_jobs(1, bulk=False)
-            wake()
-            (delivery,) = consumer.receive(limit=1, wait_s=SOON)
-            assert TagRequest.model_validate_json(delivery.body).job_id == person[0]
-            consumer.ack([delivery])
-    # A queue may take a few more than its limit, but what it took is what is marked.
-    bulk = TaggingJob.objects.filter(bulk=True)
-    wait_for(
-        lambda: broker.depths()[BULK].ready == bulk.filter(state="published").count(),
-        within_s=SOON,
-        what=lambda: f"{broker.depths()} as marked: {states()}",
-    )
-    assert bulk.filter(state="queued").count() > len(imported) / 2
-    seen: list[int] = []
-    wait_for(
-        lambda: len(seen.extend(take(broker, [BULK])) or seen) >= len(imported),
-        within_s=SOON,
-        what=lambda: f"{len(seen)} of {len(imported)}",
-    )
-    assert sorted(seen) == imported
-
-
-def test_a_full_bulk_queue_does_not_delay_what_people_wait_for(limited) -> None:
-    broker = limited(bulk=10)
-    imported = queue_jobs(40)
-    with relays():
-        wait_for(lambda: states()["published"] == 10, within_s=SOON, what=lambda: str(states()))
-        overtake_and_drain(broker, imported)
-
-
-@pytest.fixture
-def rabbitmq_url(rabbit_node: RabbitNode) -> Iterator[str]:
-    url = rabbit_node.make_vhost()
-    yield url
-    rabbit_node.drop_vhost(url)
-
-
-def test_a_full_bulk_queue_of_rabbitmq_does_not_either(rabbitmq_url: str, monkeypatch) -> None:
-    broker = RabbitTransport(rabbitmq_url, limited_queues(bulk=50))
-    broker.declare()
-    monkeypatch.setattr(relay, "transport_from_url", lambda _url: broker)
-    imported = queue_jobs(1_500)
-    with relays():
-        wait_for(lambda: states()["published"] >= 50, within_s=SOON, what=lambda: str(states()))
-        overtake_and_drain(broker, imported)
-
-
-def test_a_full_interactive_queue_does_not_stop_the_import(limited) -> None:
-    broker = limited(interactive=1)
-    queue_jobs(5, bulk=False)
-    queue_jobs(5)
-    with relays():
-        wait_for(lambda: states()["published"] == 6, within_s=SOON, what=lambda: str(states()))
-        assert len(take(broker, [BULK])) == 5
-
-
-def test_a_relay_before_a_full_queue_rests_longer_and_longer(limited, monkeypatch) -> None:
-    """Each refused attempt costs the broker the messages once more."""
-    limited(bulk=1)
-    refused: list[float] = []
-    publish = relay.jobs_publish
-
-    def noting(**arguments: Any) -> int:
-        try:
-            return publish(**arguments)
-        except QueueFullError:
-            refused.append(time.monotonic())
-            raise
-
-    monkeypatch.setattr(relay, "jobs_publish", noting)
-    queue_jobs(20)
-    with relays():
-        wait_for(lambda: len(refused) >= 7, within_s=SOON, what=lambda: str(len(refused)))
-    rests = [second - first for first, second in pairwise(refused)]
-    # At least half of 0.1, 0.2, 0.4 … 2 seconds, however slow the machine; a busy loop asks at once.
-    for rest, least in zip(rests, (0.05, 0.1, 0.2, 0.4, 0.8, 1.0), strict=False):
-        assert rest >= least
 
 
 def test_jobs_that_nobody_waits_for_are_bulk_whoever_issued_them() -> None:
@@ -409,66 +200,3 @@ def test_an_upload_does_not_need_the_broker(settings) -> None:
     answer = client.post("/api/v1/assets/", {"file": picture})
     assert answer.status_code == 201
     assert TaggingJob.objects.get(asset=Asset.objects.get()).state == "queued"
-
-
-# ---------------------------------------------------------- regular rounds
-
-
-def age_round(name: str, *, by: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE jobs_round SET begun_at = begun_at - %s::interval WHERE name = %s", [by, name])
-
-
-def test_of_many_relays_one_begins_a_round_until_it_is_due_again() -> None:
-    begun: list[bool] = []
-    every = timedelta(hours=1)
-
-    def begin() -> None:
-        begun.append(round_begin(name="orphans", every=every))
-
-    with in_threads(*[begin] * 4):
-        pass
-    assert sorted(begun) == [False, False, False, True]
-    age_round("orphans", by="59 minutes")
-    assert not round_begin(name="orphans", every=every)
-    age_round("orphans", by="1 minute")
-    assert round_begin(name="orphans", every=every)
-    round_give_back(name="orphans")
-    assert round_begin(name="orphans", every=every)
-
-
-def test_a_running_relay_publishes_again_what_has_no_answer_for_too_long(
-    broker: PostgresTransport, monkeypatch
-) -> None:
-    monkeypatch.setattr(housekeeping, "LOOK_EVERY_S", 0.1)
-    (job_id,) = queue_jobs(1)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE jobs_taggingjob SET state = 'published', attempts = 1, "
-            "published_at = now() - interval '2 hours'"
-        )
-    with relays():
-        wait_for(
-            lambda: TaggingJob.objects.get().attempts == 2, within_s=SOON, what=lambda: "the second attempt"
-        )
-    assert take(broker) == [job_id]
-    assert TaggingJob.objects.get().generation == 1
-
-
-def test_a_store_that_is_down_stops_no_other_round_and_is_asked_again(monkeypatch) -> None:
-    done: list[str] = []
-
-    def down(_should_stop) -> dict[str, int]:
-        done.append("down")
-        raise TransportDownError("no store")
-
-    def works(_should_stop) -> dict[str, int]:
-        done.append("works")
-        return {}
-
-    every = housekeeping.ROUNDS[0].every
-    rounds = [housekeeping.Round("a", every, down), housekeeping.Round("b", every, works)]
-    monkeypatch.setattr(housekeeping, "ROUNDS", rounds)
-    for _ in range(2):
-        housekeeping.do_rounds(lambda: False)
-    assert done == ["down", "works", "down"]

@@ -1,10 +1,9 @@
-"""What only RabbitMQ has: ways in, arguments of queues, connections that are cut."""
+"""What only RabbitMQ has: ways in, and arguments of queues."""
 
 from __future__ import annotations
 
 import itertools
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,6 @@ from pipeline.transports import transport_from_url
 from tests.plugins.brokers import RabbitBroker
 from tests.plugins.processes import wait_for
 from tests.plugins.rabbitmq import RabbitNode, require_rabbitmq
-from tests.plugins.tcp_proxy import TcpProxy
 
 WAIT_S = 60.0
 DEAD = QueueSpec(BULK).dead_letters
@@ -248,97 +246,3 @@ def is_rejected(consumer: RabbitConsumer, delivery: Delivery) -> bool:
     except QueueFullError:
         return False
     return True
-
-
-# ------------------------------------------------------------------ connections
-
-
-@pytest.fixture
-def proxy(rabbit_broker: RabbitBroker) -> Iterator[TcpProxy]:
-    with TcpProxy(rabbit_broker.node.port) as proxy:
-        yield proxy
-
-
-def test_a_connection_that_is_cut_without_being_closed_is_noticed_and_its_messages_come_again(
-    rabbit_broker: RabbitBroker, transport: RabbitTransport, proxy: TcpProxy
-) -> None:
-    there = rabbit_broker.url.replace(str(rabbit_broker.node.port), str(proxy.port))
-    with transport.publisher() as publisher:
-        publisher.publish([Message(BULK, b"", "held")])
-    with RabbitTransport(f"{there}?heartbeat=2").consumer([BULK]) as consumer:
-        held = consumer.receive(limit=1, wait_s=WAIT_S)
-        proxy.cut()
-        # The broker gives it to others once it has missed two heartbeats.
-        with transport.consumer([BULK]) as other:
-            (again,) = other.receive(limit=1, wait_s=WAIT_S)
-            assert (again.message_id, again.delivery_count) == ("held", 2)
-            other.ack([again])
-        with transport.publisher() as publisher:
-            publisher.publish([Message(BULK, b"", "after")])
-        (after,) = consumer.receive(limit=1, wait_s=WAIT_S)
-        assert after.message_id == "after"
-        # The delivery of the lost connection has no meaning on the new one.
-        consumer.ack(held)
-        consumer.ack([after])
-    wait_for(lambda: rabbit_broker.messages(BULK) == 0, WAIT_S, "an empty queue")
-
-
-def test_an_answer_that_comes_too_late_is_an_outage_and_publishing_goes_on_after_it(
-    rabbit_broker: RabbitBroker,
-    transport: RabbitTransport,
-    proxy: TcpProxy,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    there = RabbitTransport(rabbit_broker.url.replace(str(rabbit_broker.node.port), str(proxy.port)))
-    with there.publisher() as publisher, there.consumer([BULK]) as consumer:
-        publisher.publish([Message(BULK, b"", "before")])
-        consumer.ack(consumer.receive(limit=1, wait_s=WAIT_S))
-        monkeypatch.setattr("pipeline.rabbitmq.link.ANSWER_WITHIN_S", 1.0)
-        proxy.silence()
-        with pytest.raises(TransportDownError, match="no answer within"):
-            publisher.publish([Message(BULK, b"", "twice")])
-        # Its confirm comes now, and nobody waits for it any more.
-        proxy.heal()
-        monkeypatch.setattr("pipeline.rabbitmq.link.ANSWER_WITHIN_S", WAIT_S)
-        publisher.publish([Message(BULK, b"", "twice")])
-        found = [consumer.receive(limit=1, wait_s=WAIT_S)[0] for _ in range(2)]
-        assert {one.message_id for one in found} == {"twice"}
-        consumer.ack(found)
-
-
-def test_heartbeats_are_answered_while_the_work_takes_longer_than_they_may_be_missed(
-    rabbit_broker: RabbitBroker, transport: RabbitTransport
-) -> None:
-    impatient = RabbitTransport(f"{rabbit_broker.url}?heartbeat=1")
-    with transport.publisher() as publisher:
-        publisher.publish([Message(BULK, b"", "long work")])
-    with impatient.consumer([BULK]) as consumer, transport.consumer([BULK]) as other:
-        (held,) = consumer.receive(limit=1, wait_s=WAIT_S)
-        # The thread that works does nothing for the connection meanwhile.
-        assert other.receive(limit=1, wait_s=5) == []
-        consumer.ack([held])
-    wait_for(lambda: rabbit_broker.messages(BULK) == 0, WAIT_S, "an empty queue")
-
-
-def alarmed(node: RabbitNode) -> bool:
-    """The broker looks at its memory from time to time only."""
-    return "memory" in node.ctl("eval", "rabbit_alarm:get_alarms().")
-
-
-def test_a_broker_that_is_short_of_memory_takes_nothing_and_says_so(
-    rabbit_broker: RabbitBroker, transport: RabbitTransport, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pipeline.rabbitmq.link.ANSWER_WITHIN_S", 3.0)
-    with transport.publisher() as publisher:
-        publisher.publish([Message(BULK, b"before")])
-        rabbit_broker.node.ctl("set_vm_memory_high_watermark", "absolute", "1MB")
-        try:
-            wait_for(lambda: alarmed(rabbit_broker.node), WAIT_S, "the alarm of memory")
-            before = time.monotonic()
-            with pytest.raises(TransportDownError, match="low on memory"):
-                publisher.publish([Message(BULK, b"during")])
-            assert time.monotonic() - before < 30
-        finally:
-            rabbit_broker.node.ctl("set_vm_memory_high_watermark", "absolute", "1GB")
-            wait_for(lambda: not alarmed(rabbit_broker.node), WAIT_S, "the end of the alarm")
-        publisher.publish([Message(BULK, b"after")])

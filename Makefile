@@ -11,13 +11,18 @@ RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults lint fmt bench lock clean
+.PHONY: help run train test faults lint fmt bench lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_READY) ## Install what is missing and run the whole system; Ctrl-C stops it.
 	@exec $(BIN)/python -m dam.embedded
+
+train: $(DEV_READY) ## Train, evaluate, export and register a model: make train CONFIG=my.yaml (docs/training.md).
+	@test -n "$(CONFIG)" || { echo "Name a configuration: make train CONFIG=my.yaml (docs/training.md)"; exit 1; }
+	@$(BIN)/python -m model_training build --config "$(CONFIG)" \
+		--to "$(or $(RUN),var/training/$(basename $(notdir $(CONFIG))))" $(ARGS)
 
 test: $(DEV_READY) ## Run the whole test suite. One part of it: make test ARGS="tests/pipeline -k orient".
 	@$(BIN)/python -m pytest $(ARGS)

@@ -4,7 +4,7 @@ Two signatures. ``serving_default``: ``images`` uint8 RGB ``[N, H, W, 3]`` → `
 ``[N, L]``, ``embedding`` float32 ``[N, D]`` of unit length. ``spec``: nothing → what a client that sees
 no folder must know: labels, preprocess and the ids, as constants.
 
-Everything is inside the graph: normalisation of the pixels, softmax, summing the classes into tags,
+Everything is inside the graph: normalisation of the pixels, the network, what makes scores of its logits,
 the projection. Weights are frozen into constants, which lets TensorFlow prepare them once for oneDNN.
 """
 
@@ -34,11 +34,10 @@ class Exported:
     """What is exported, and under which names."""
 
     name: str
-    network: Callable[..., Any]
-    """Keras model: float32 ``[N, H, W, 3]`` in 0…255 → (features ``[N, F]``, logits ``[N, classes]``)."""
+    answer: Callable[[Any], tuple[Any, Any]]
+    """In the graph: images float32 ``[N, H, W, 3]`` in 0…255 → features ``[N, F]``, scores ``[N, L]``."""
     preprocess: PreprocessSpec
     vocabulary: Vocabulary
-    classes: int
     projection: Projection
 
     def facts(self) -> dict[str, Any]:
@@ -67,16 +66,13 @@ def square_squash(size: int) -> PreprocessSpec:
 
 
 def _answer(tf: Any, exported: Exported) -> Any:
-    membership = tf.constant(exported.vocabulary.membership(exported.classes))
     mean = tf.constant(exported.projection.mean)
     components = tf.constant(exported.projection.components)
     size = exported.preprocess
 
     @tf.function(input_signature=[tf.TensorSpec([None, size.height, size.width, 3], tf.uint8, name="images")])
     def answer(images: Any) -> dict[str, Any]:
-        features, logits = exported.network(tf.cast(images, tf.float32), training=False)
-        # Sums of many rounded numbers may pass 1 by a few units in the last place.
-        scores = tf.minimum(tf.matmul(tf.nn.softmax(logits), membership), 1.0)
+        features, scores = exported.answer(tf.cast(images, tf.float32))
         projected = tf.matmul(tf.math.l2_normalize(features, axis=1) - mean, components)
         return {"scores": scores, "embedding": tf.math.l2_normalize(projected, axis=1)}
 

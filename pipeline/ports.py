@@ -105,6 +105,9 @@ class Consumer(_Closing, Protocol):
         batch. Empty list: nothing came. A redelivered message (``delivery_count > 1``) always comes
         alone, so that one which kills the process takes no neighbour with it.
 
+        Returns or raises a second or two after that time at the latest, whatever the network does, so that
+        who waits here notices other things, too; it may be called again after an error.
+
         Raises:
             TransportDownError: the broker does not answer.
         """

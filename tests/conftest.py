@@ -11,6 +11,8 @@ pytest_plugins = [
     "tests.plugins.browser",
     "tests.plugins.photos",
     "tests.plugins.system",
+    "tests.plugins.toy_pictures",
+    "tests.plugins.mlflow_server",
 ]
 
 

@@ -26,12 +26,14 @@ class Projection:
     """``[features]``"""
     components: NDArray[np.float32]
     """``[features, dimensions]``, orthonormal columns up to the rounding to float16."""
+    space: str = "efficientnet-lite2"
+    """What made the features; begins the id."""
 
     @property
     def id(self) -> str:
         """Names the space: embeddings of different ids must never be compared."""
         digest = hashlib.sha256(self.mean.tobytes() + self.components.tobytes()).hexdigest()
-        return f"efficientnet-lite2-pca{self.components.shape[1]}-{digest[:8]}"
+        return f"{self.space}-pca{self.components.shape[1]}-{digest[:8]}"
 
     def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features ``[N, F]`` → embeddings ``[N, D]`` of unit length; the reference for the graph."""

@@ -14,12 +14,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from model_training import networks
 from model_training.export import square_squash
+from model_training.networks import efficientnet_lite
+from model_training.networks.efficientnet_lite import LITE2
 from model_training.photographs import Photograph, photographs, prepared
 from model_training.projection import DIMENSIONS, FILE, Projection, load_projection
 from model_training.tensorflow_runtime import load_tensorflow
-from model_training.weights import efficientnet_lite2_state
+from model_training.weights import EFFICIENTNET_LITE2, package_state
 
 _HELD_OUT_OF_256 = 51  # a fifth
 _NEIGHBOURS = 10
@@ -39,16 +40,16 @@ def held_out(picture: Photograph) -> bool:
 def features_of(pictures: list[Photograph]) -> NDArray[np.float32]:
     """The network's features ``[N, 1280]``."""
     tf = load_tensorflow()
-    network = networks.efficientnet_lite2()
-    networks.load_state(network, efficientnet_lite2_state())
-    folded = networks.folded(network)
+    network = efficientnet_lite.build(LITE2)
+    efficientnet_lite.load_state(LITE2, network, package_state(EFFICIENTNET_LITE2))
+    folded = efficientnet_lite.folded(LITE2, network)
 
     @tf.function
     def features(images: Any) -> Any:
         return folded(tf.cast(images, tf.float32), training=False)[0]
 
     batch = 32
-    batches = prepared(pictures, square_squash(networks.SIZE), batch=batch)
+    batches = prepared(pictures, square_squash(LITE2.size), batch=batch)
     total = -(-len(pictures) // batch)
     return np.concatenate([features(b).numpy() for b in track(batches, "Features", total=total)])
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from dam.embedded import __main__ as embedded
-from dam.embedded import system
+from dam.embedded import supervisor, system
 from dam.embedded.processes import Program
 from dam.embedded.state import ROOT
 from dam.embedded.system import Layout
@@ -85,4 +85,6 @@ if __name__ == "__main__":
             return Program([sys.executable, __file__, *words], system.environment(layout), cwd=ROOT)
 
         system.command = command
+        # What dies is started again at once, so that what keeps dying is given up soon.
+        supervisor._FIRST_PAUSE_S = 0.02
         sys.exit(embedded.main())

@@ -15,12 +15,12 @@ from tests.plugins.system import System, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
-GOOD = 490
+GOOD = 240
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """490 photographs and ten bad files: six that are refused at the door, four that fail to decode."""
+    """240 photographs and ten bad files: six that are refused at the door, four that fail to decode."""
     folder = tmp_path_factory.mktemp("pictures")
     photos = write_photos(folder / "good", GOOD, long_side=320)
     bad = folder / "bad"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 
@@ -15,8 +14,17 @@ from tests.plugins.system import System, _runs, wait_for
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def test_a_second_start_finds_all_data_and_ctrl_c_stops_every_process(own_system: System) -> None:
+def nothing_is_left(pids: set[int]) -> None:
+    wait_for(lambda: not any(_runs(pid) for pid in pids), within_s=60, what=lambda: "processes left over")
+
+
+def test_a_system_beside_another_leaves_no_process_when_it_is_stopped_or_killed_and_finds_its_data_again(
+    system: System, own_system: System
+) -> None:
     own_system.start()
+    assert own_system.address != system.address
+    for each in (system, own_system):
+        assert requests.get(f"{each.address}/readyz", timeout=10).status_code == 200
     folder = own_system.home.parent / "pictures"
     write_photos(folder, 5)
     own_system.cli("import", str(folder), "--wait")
@@ -26,11 +34,18 @@ def test_a_second_start_finds_all_data_and_ctrl_c_stops_every_process(own_system
     assert len(pids) > 6
 
     assert own_system.stop() == 0
-    wait_for(lambda: not any(_runs(pid) for pid in pids), within_s=10, what=lambda: "processes left over")
+    nothing_is_left(pids)
 
     own_system.start()
     assert own_system.ledger() == before
     assert own_system.api().get(f"{own_system.address}/api/v1/assets/").json()["results"]
+    pids = own_system.pids()
+
+    own_system.kill_supervisor()
+    nothing_is_left(pids)
+
+    own_system.start()
+    assert own_system.ledger() == before
 
 
 def test_a_second_system_on_the_same_home_refuses_clearly(system: System) -> None:
@@ -46,24 +61,6 @@ def test_a_second_system_on_the_same_home_refuses_clearly(system: System) -> Non
     assert "already runs" in second.stdout + second.stderr
     assert "Traceback" not in second.stdout + second.stderr
     assert requests.get(f"{system.address}/healthz", timeout=10).status_code == 200
-
-
-def test_two_systems_run_side_by_side_on_ports_of_their_own(system: System, own_system: System) -> None:
-    own_system.start()
-    assert own_system.address != system.address
-    assert requests.get(f"{own_system.address}/readyz", timeout=10).status_code == 200
-
-
-def test_a_killed_supervisor_leaves_no_process_behind(own_system: System) -> None:
-    own_system.start()
-    pids = own_system.pids()
-    assert own_system._process is not None
-    own_system._process.send_signal(signal.SIGKILL)
-    own_system._process.wait(timeout=30)
-    own_system._process = None
-    wait_for(lambda: not any(_runs(pid) for pid in pids), within_s=60, what=lambda: "processes left over")
-    own_system.start()
-    assert own_system.ledger()["agrees"]
 
 
 def test_a_command_beside_no_running_system_says_so_in_one_line(own_system: System) -> None:

@@ -55,8 +55,8 @@ def count(plant: Plant, condition: str, *values: object) -> int:
 
 def redelivered(plant: Plant) -> int:
     """How many messages the broker has delivered more than once since it runs."""
-    counters = plant.node.ctl("eval", "rabbit_global_counters:overview().")
-    found = re.findall(r"messages_redelivered_total\s*=>\s*(\d+)", str(counters))
+    counters = plant.node.evaluate("rabbit_global_counters:overview()")
+    found = re.findall(r"messages_redelivered_total\s*=>\s*(\d+)", counters)
     assert found, counters
     return sum(map(int, found))
 

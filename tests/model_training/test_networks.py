@@ -21,16 +21,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_training import networks
+from model_training.networks import efficientnet_lite
+from model_training.networks.efficientnet_lite import LITE0, LITE2
 from model_training.tensorflow_runtime import load_tensorflow
-from model_training.weights import efficientnet_lite2_state
+from model_training.weights import EFFICIENTNET_LITE2, package_state
 
 
 @pytest.fixture(scope="module")
 def network() -> Any:
     load_tensorflow()
-    model = networks.efficientnet_lite2()
-    networks.load_state(model, efficientnet_lite2_state())
+    model = efficientnet_lite.build(LITE2)
+    efficientnet_lite.load_state(LITE2, model, package_state(EFFICIENTNET_LITE2))
     return model
 
 
@@ -49,14 +50,21 @@ def test_logits_are_those_of_the_pytorch_reference(
 def test_folding_batch_norm_changes_no_logit(
     network: Any, photos: dict[str, Any], reference_logits: dict[str, Any], name: str
 ) -> None:
-    folded = networks.folded(network)
+    folded = efficientnet_lite.folded(LITE2, network)
     assert not any("_bn" in layer.name for layer in folded.layers)
     assert np.abs(_logits(folded, photos[name]) - reference_logits[name]).max() < 1e-4
 
 
 def test_the_blocks_are_those_of_lite2() -> None:
-    shapes = [(b.kernel, b.stride, b.filters_in, b.filters) for b in networks.blocks()]
+    shapes = [(b.kernel, b.stride, b.filters_in, b.filters) for b in efficientnet_lite.blocks(LITE2)]
     assert len(shapes) == 21
     assert shapes[0] == (3, 1, 32, 16)
     assert shapes[-1] == (3, 1, 208, 352)
-    assert sum(b.skip for b in networks.blocks()) == 14
+    assert sum(b.skip for b in efficientnet_lite.blocks(LITE2)) == 14
+
+
+def test_the_blocks_are_those_of_lite0() -> None:
+    shapes = [(b.kernel, b.stride, b.filters_in, b.filters) for b in efficientnet_lite.blocks(LITE0)]
+    assert len(shapes) == 16
+    assert shapes[0] == (3, 1, 32, 16)
+    assert shapes[-1] == (3, 1, 192, 320)

@@ -8,7 +8,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from model_training.weights import WeightsError, efficientnet_lite2_state, read_legacy_torch
+from model_training.weights import EFFICIENTNET_LITE2, WeightsError, package_state, read_legacy_torch
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -87,7 +87,7 @@ def test_a_pickle_that_would_run_code_is_refused_before_it_runs() -> None:
 
 
 def test_the_installed_weights_are_those_of_efficientnet_lite2() -> None:
-    state = efficientnet_lite2_state()
+    state = package_state(EFFICIENTNET_LITE2)
     assert state["_conv_stem.weight"].shape == (32, 3, 3, 3)
     assert state["_fc.weight"].shape == (1000, 1280)
     assert all(np.isfinite(values).all() for values in state.values())

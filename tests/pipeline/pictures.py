@@ -17,12 +17,13 @@ RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 30), (30, 30, 220), (255, 255
 
 def scene(width: int = 96, height: int = 64, seed: int = 0) -> NDArray[np.uint8]:
     """Uint8 RGB ``[height, width, 3]``: gradients and a disc, by integer arithmetic alone."""
-    y, x = np.mgrid[0:height, 0:width]
+    y, x = np.ogrid[0:height, 0:width]
     disc = (x - width // 3) ** 2 + (y - height // 2) ** 2 < (min(width, height) // 4) ** 2
     red = (x * 255 // max(1, width - 1) + 31 * seed) % 256
     green = (y * 255 // max(1, height - 1) + 57 * seed) % 256
     blue = np.where(disc, 230, (x + y + 13 * seed) % 256 // 2)
-    return np.dstack([red, green, blue]).astype(np.uint8)
+    bands = np.broadcast_arrays(*(band.astype(np.uint8) for band in (red, green, blue)))
+    return np.dstack(bands)
 
 
 def corners(width: int = 96, height: int = 64) -> NDArray[np.uint8]:

@@ -195,7 +195,7 @@ def test_a_store_that_takes_connections_and_never_answers_is_given_up(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("VITRINE_S3_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        bucket = S3Bucket("bucket", S3Settings(), patience_s=2)
+        bucket = S3Bucket("bucket", S3Settings(), patience_s=1)
         before = time.monotonic()
         for use in (lambda: bucket.head("x"), lambda: bucket.write("x", DATA), bucket.check):
             with pytest.raises(BlobStoreDownError, match="does not answer"):

@@ -40,10 +40,12 @@ def pair(
     versions: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[ModelServer, ModelServer]]:
     """Two servers of the same model; who stops one lets it go on."""
-    with (
-        serving(versions, tmp_path_factory.mktemp("one")) as one,
-        serving(versions, tmp_path_factory.mktemp("two")) as two,
-    ):
+    with ExitStack() as running, ThreadPoolExecutor(2) as starters:
+        starts = [
+            starters.submit(running.enter_context, serving(versions, tmp_path_factory.mktemp(name)))
+            for name in ("one", "two")
+        ]
+        one, two = (start.result() for start in starts)
         yield one, two
 
 

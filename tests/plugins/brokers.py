@@ -109,9 +109,7 @@ class RabbitBroker:
         return RabbitTransport(self.url, queues)
 
     def messages(self, queue: str) -> int:
-        vhost = self.url.rpartition("/")[2]
-        counted = self.node.ctl("list_queues", "--vhost", vhost, "name", "messages", "--no-table-headers")
-        return {name: int(count) for name, count in map(str.split, counted.splitlines())}[queue]
+        return self.node.messages(self.url.rpartition("/")[2])[queue]
 
     def start(self) -> None:
         self.node.start()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(model_training.__file__).parent.parent
 _STARTS_WITHIN_S = 240
+_MADE_FROM = ("default_model", "export", "networks", "projection", "vocabulary", "weights")
+"""Modules and packages of ``model_training`` that decide what the default model is."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,10 @@ def _recipe() -> str:
     """Names everything the default model is made from, so that a changed recipe is a new folder."""
     source = REPOSITORY / "model_training"
     files = [
-        *(source / f"{name}.py" for name in ("weights", "networks", "export", "default_model")),
-        *(p for folder in ("vocabulary", "projection") for p in (source / folder).iterdir() if p.is_file()),
+        path
+        for name in _MADE_FROM
+        for path in (*source.glob(f"{name}.py"), *source.glob(f"{name}/*"))
+        if path.is_file()
     ]
     digest = hashlib.sha256()
     for path in sorted(files):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -29,7 +30,7 @@ from tests.plugins.processes import wait_for
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 """The wrappers in /usr/sbin would change to the user of the system's own node."""
 _STARTS_WITHIN_S = 180
-_STOPS_WITHIN_S = 60
+_ANSWERS_WITHIN_S = 60
 
 
 class RabbitNode:
@@ -50,6 +51,7 @@ class RabbitNode:
         self.starts = 0
         """How often it was started."""
         self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
         self._log: IO[bytes] | None = None
         self._vhosts: list[str] = []
         self.password = secrets.token_urlsafe(12)
@@ -94,9 +96,14 @@ class RabbitNode:
 
     def start(self) -> None:
         """Return when it takes connections; nothing happens if it runs."""
-        if self._process is not None:
+        if self._process is not None and not self._stopped:
             return
         self.starts += 1
+        if self._stopped:
+            self._stopped = False
+            self.evaluate("ok = rabbit:start()")
+            wait_for(self._is_ready, _STARTS_WITHIN_S, "RabbitMQ to take connections")
+            return
         self._log = (self._folder / "output").open("ab")
         self._process = subprocess.Popen(
             [str(_PROGRAMS / "rabbitmq-server")],
@@ -114,12 +121,21 @@ class RabbitNode:
             raise AssertionError(f"{error}; it said:\n{self._last_words()}") from error
 
     def stop(self) -> None:
-        """As an administrator would."""
-        self._end(signal.SIGTERM)
+        """As ``rabbitmqctl stop_app`` does: the broker ends, Erlang stays and starts it again in a second."""
+        self.evaluate("ok = rabbit:stop()")
+        self._stopped = True
 
     def crash(self) -> None:
         """Kill -9 of the node and everything below it; what it confirmed stays in its folder."""
-        self._end(signal.SIGKILL)
+        process, self._process = self._process, None
+        self._stopped = False
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if self._log is not None:
+            self._log.close()
 
     def close(self) -> None:
         """End it for good, its port mapper too."""
@@ -144,6 +160,44 @@ class RabbitNode:
         )
         assert done.returncode == 0, f"rabbitmqctl {words[0]}: {done.stderr or done.stdout}"
         return done.stdout
+
+    def evaluate(self, expression: str) -> str:
+        """What an Erlang expression is on the node, as text; takes a few milliseconds."""
+        done = subprocess.run(
+            [shutil.which("erl_call") or "erl_call", "-sname", self.name, "-e"],
+            input=f"{expression}.\n",
+            env=self._environment(),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_ANSWERS_WITHIN_S,
+        )
+        said = done.stdout.strip()
+        assert said.startswith("{ok, "), f"{expression}: {done.stderr or said}"
+        return said.removeprefix("{ok, ").removesuffix("}")
+
+    def messages(self, vhost: str = "/") -> dict[str, int]:
+        """How many messages each queue has, held ones included.
+
+        Asks the queues themselves: what the statistics know may be five seconds old.
+        """
+        counts: dict[str, int] = {}
+
+        def counted() -> bool:
+            queues = self.evaluate(
+                "[{binary_to_atom(element(4, amqqueue:get_name(Queue))),"
+                " element(2, ra:consistent_query(amqqueue:get_pid(Queue),"
+                " fun rabbit_fifo:query_messages_total/1))}"
+                f' || Queue <- rabbit_amqqueue:list(<<"{vhost}">>)]'
+            )
+            found = re.findall(r"\{'?([^',]+)'?, (\w+)\}", queues)
+            if not all(count.isdecimal() for _, count in found):
+                return False  # one has just started and has no leader yet
+            counts.update((name, int(count)) for name, count in found)
+            return True
+
+        wait_for(counted, _ANSWERS_WITHIN_S, "an answer of every queue")
+        return counts
 
     def manage(self, method: str, path: str, **body: Any) -> Any:
         """Ask the management interface, much faster than ``ctl``; ``path`` begins after ``/api/``."""
@@ -211,20 +265,6 @@ class RabbitNode:
             return bool(self.manage("GET", "overview")["node"] == self.name)
         except (OSError, requests.RequestException):
             return False
-
-    def _end(self, number: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        try:
-            process.wait(_STOPS_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        if self._log is not None:
-            self._log.close()
 
     def _last_words(self) -> str:
         return "\n".join((self._folder / "output").read_text(errors="replace").splitlines()[-20:])

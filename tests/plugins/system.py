@@ -103,6 +103,13 @@ class System:
         self._process = None
         return code
 
+    def kill_supervisor(self) -> None:
+        """kill -9 of the process that all others were started by."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(timeout=30)
+        self._process = None
+
     def kill_everything(self) -> None:
         """kill -9 of every process at once."""
         assert self._process is not None

@@ -15,7 +15,7 @@ from tests.workers.desk import Desk
 from tests.workers.worker_process import StartProcess
 
 # All that a worker loads for the largest set of addresses, whatever this test's are.
-_EVERYTHING = "import pika, s3fs, sys; from workers.__main__ import main; sys.exit(main())"
+_EVERYTHING = "import pipeline.rabbitmq, pipeline.s3, sys; from workers.__main__ import main; sys.exit(main())"
 
 WIDTH, HEIGHT = 4000, 3000
 LARGE: dict[str, Callable[[np.ndarray], bytes]] = {
@@ -26,7 +26,7 @@ LARGE: dict[str, Callable[[np.ndarray], bytes]] = {
     "TIFF": lambda rgb: pictures.encoded(rgb, "TIFF"),
     "CMYK TIFF": lambda rgb: pictures.encoded(Image.fromarray(rgb).convert("CMYK"), "TIFF"),
     "AVIF": lambda rgb: pictures.encoded(rgb, "AVIF", speed=10),
-    "HEIC": lambda rgb: pictures.encoded(rgb, "HEIF"),
+    "HEIC": lambda rgb: pictures.encoded(rgb, "HEIF", enc_params={"preset": "ultrafast"}),
 }
 
 

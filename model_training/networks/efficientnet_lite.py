@@ -1,4 +1,4 @@
-"""EfficientNet-Lite2 in Keras, and batch norm folded into its convolutions.
+"""EfficientNet-Lite in Keras, and batch norm folded into its convolutions.
 
 The architecture is the one of Google's EfficientNet-Lite release (Apache-2.0): EfficientNet (Tan and
 Le, 2019, arXiv:1905.11946) without squeeze-and-excitation, with ReLU6 for swish, and with stem and
@@ -18,16 +18,27 @@ from numpy.typing import NDArray
 
 from model_training.weights import State
 
-SIZE = 260
 FEATURES = 1280
 CLASSES = 1000
 INPUT_MEAN = 127.0
 INPUT_SCALE = 128.0
 EPSILON = 1e-3
 
-_WIDTH = 1.1
-_DEPTH = 1.2
 _STEM = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One of the family: how much wider and deeper than EfficientNet-B0, and its input in pixels."""
+
+    name: str
+    width: float
+    depth: float
+    size: int
+
+
+LITE0 = Variant("efficientnet-lite0", width=1.0, depth=1.0, size=224)
+LITE2 = Variant("efficientnet-lite2", width=1.1, depth=1.2, size=260)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +80,20 @@ class Block:
         return self.stride == 1 and self.filters_in == self.filters
 
 
-def _scaled_filters(filters: int) -> int:
+def _scaled_filters(filters: int, width: float) -> int:
     """Channels times the width factor, to the nearest multiple of 8 that loses at most a tenth."""
-    wanted = filters * _WIDTH
+    wanted = filters * width
     rounded = max(8, int(wanted + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
-def blocks() -> Iterator[Block]:
+def blocks(variant: Variant) -> Iterator[Block]:
     """The bottlenecks in order. The first and the last stage are not repeated more often than in B0."""
     index, filters_in = 0, _STEM
     for position, stage in enumerate(_STAGES):
         edge = position in {0, len(_STAGES) - 1}
-        repeats = stage.repeats if edge else math.ceil(stage.repeats * _DEPTH)
-        filters = _scaled_filters(stage.filters)
+        repeats = stage.repeats if edge else math.ceil(stage.repeats * variant.depth)
+        filters = _scaled_filters(stage.filters, variant.width)
         for repeat in range(repeats):
             stride = stage.stride if repeat == 0 else 1
             yield Block(
@@ -91,15 +102,20 @@ def blocks() -> Iterator[Block]:
             index, filters_in = index + 1, filters
 
 
-def efficientnet_lite2(*, batch_norm: bool = True) -> Any:
+def build(
+    variant: Variant, *, batch_norm: bool = True, size: int | None = None, classify: bool = True
+) -> Any:
     """The network without weights.
 
     Args:
+        variant: Which of the family.
         batch_norm: False builds the folded form: convolutions with a bias and no batch norm.
+        size: Pixels at a side; None: those that the variant was trained with.
+        classify: False leaves out the pooling and the 1,000 classes.
 
     Returns:
-        A ``keras.Model``: float32 RGB ``[N, 260, 260, 3]`` in 0…255 → features ``[N, 1280]`` and
-        logits ``[N, 1000]``.
+        A ``keras.Model``: float32 RGB ``[N, size, size, 3]`` in 0…255 → features ``[N, 1280]`` and
+        logits ``[N, 1000]``, or where it does not classify: the feature map ``[N, h, w, 1280]``.
     """
     from keras import Input, Model, layers  # noqa: PLC0415 - importing Keras takes seconds
 
@@ -121,10 +137,12 @@ def efficientnet_lite2(*, batch_norm: bool = True) -> Any:
     def relu6(x: Any) -> Any:
         return layers.ReLU(max_value=6.0)(x)
 
-    images = Input((SIZE, SIZE, 3), name="images")
+    side = variant.size if size is None else size
+    model_name = variant.name.replace("-", "_")
+    images = Input((side, side, 3), name="images")
     x = layers.Rescaling(1 / INPUT_SCALE, offset=-INPUT_MEAN / INPUT_SCALE, name="normalise")(images)
     x = relu6(convolution(x, "stem", _STEM, 3, 2))
-    for block in blocks():
+    for block in blocks(variant):
         y = x
         if block.expand != 1:
             y = relu6(convolution(y, f"{block.name}_expand", block.filters_in * block.expand, 1, 1))
@@ -132,15 +150,17 @@ def efficientnet_lite2(*, batch_norm: bool = True) -> Any:
         y = convolution(y, f"{block.name}_project", block.filters, 1, 1)
         x = layers.Add(name=f"{block.name}_skip")([x, y]) if block.skip else y
     x = relu6(convolution(x, "head", FEATURES, 1, 1))
+    if not classify:
+        return Model(images, x, name=model_name)
     features = layers.GlobalAveragePooling2D(name="features")(x)
     logits = layers.Dense(CLASSES, name="logits")(features)
-    return Model(images, [features, logits], name="efficientnet_lite2")
+    return Model(images, [features, logits], name=model_name)
 
 
-def _torch_names() -> Iterator[tuple[str, str, str]]:
+def _torch_names(variant: Variant) -> Iterator[tuple[str, str, str]]:
     """(our layer, PyTorch convolution, PyTorch batch norm) of every convolution."""
     yield "stem", "_conv_stem", "_bn0"
-    for block in blocks():
+    for block in blocks(variant):
         if block.expand != 1:
             yield f"{block.name}_expand", f"{block.torch_name}._expand_conv", f"{block.torch_name}._bn0"
         yield f"{block.name}_depthwise", f"{block.torch_name}._depthwise_conv", f"{block.torch_name}._bn1"
@@ -154,30 +174,36 @@ def _kernel(state: State, layer: str, torch_name: str) -> NDArray[np.float32]:
     return weight.transpose((2, 3, 0, 1) if layer.endswith("_depthwise") else (2, 3, 1, 0))
 
 
-def load_state(model: Any, state: State) -> None:
-    """Set the weights of the network with batch norm from a PyTorch state."""
-    for layer, conv, norm in _torch_names():
+def _classifies(model: Any) -> bool:
+    return any(layer.name == "logits" for layer in model.layers)
+
+
+def load_state(variant: Variant, model: Any, state: State) -> None:
+    """Set the weights of a network with batch norm from a PyTorch state."""
+    for layer, conv, norm in _torch_names(variant):
         model.get_layer(layer).set_weights([_kernel(state, layer, conv)])
         model.get_layer(f"{layer}_bn").set_weights(
             [state[f"{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")]
         )
-    model.get_layer("logits").set_weights([state["_fc.weight"].T, state["_fc.bias"]])
+    if _classifies(model):
+        model.get_layer("logits").set_weights([state["_fc.weight"].T, state["_fc.bias"]])
 
 
-def folded(model: Any) -> Any:
+def folded(variant: Variant, model: Any) -> Any:
     """The same function without batch norm: each one is a scale and a shift of the convolution before it.
 
     With γ, β, μ, σ² of the batch norm: kernel' = kernel · γ / √(σ² + ε), bias' = β - μ · γ / √(σ² + ε).
     Computed in double precision; the logits move by about 1e-6.
 
     Args:
-        model: What :func:`efficientnet_lite2` built with batch norm, weights set.
+        variant: Which of the family it is.
+        model: What :func:`build` built with batch norm, weights set.
 
     Returns:
         A new ``keras.Model`` with the inputs and outputs of the old one.
     """
-    bare = efficientnet_lite2(batch_norm=False)
-    for layer, _, _ in _torch_names():
+    bare = build(variant, batch_norm=False, size=model.input_shape[1], classify=_classifies(model))
+    for layer, _, _ in _torch_names(variant):
         (kernel,) = model.get_layer(layer).get_weights()
         gamma, beta, mean, variance = (
             w.astype(np.float64) for w in model.get_layer(f"{layer}_bn").get_weights()
@@ -187,5 +213,6 @@ def folded(model: Any) -> Any:
         bare.get_layer(layer).set_weights(
             [(kernel * per_output).astype(np.float32), (beta - mean * scale).astype(np.float32)]
         )
-    bare.get_layer("logits").set_weights(model.get_layer("logits").get_weights())
+    if _classifies(model):
+        bare.get_layer("logits").set_weights(model.get_layer("logits").get_weights())
     return bare

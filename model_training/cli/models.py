@@ -1,0 +1,84 @@
+"""Commands on finished models: the default one, its measures, and serving."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import structlog
+from rich.console import Console
+
+
+def add(commands: Any) -> None:
+    """Add the parsers of these commands."""
+    build = commands.add_parser("build-default", help="build the default model from the installed weights")
+    build.add_argument("--to", type=Path, required=True, help="folder of models; gets tagger/1 in it")
+    build.set_defaults(run=_build_default)
+
+    serve = commands.add_parser("serve", help="serve models as TensorFlow Serving does (a stand-in)")
+    source = serve.add_mutually_exclusive_group(required=True)
+    source.add_argument("--base-path", type=Path, help="folder of version folders of one model")
+    source.add_argument("--models-config", type=Path, help="models.config in TensorFlow Serving's format")
+    serve.add_argument("--model-name", default="tagger", help="name of the model at --base-path")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--grpc-port", type=int, default=8500, help="0: any free one")
+    serve.add_argument("--rest-port", type=int, default=8501, help="0: any free one")
+    serve.add_argument("--poll-s", type=float, default=1.0, help="seconds between looks for new versions")
+    serve.add_argument("--intra-op-threads", type=int, default=0, help="0: one per core")
+    serve.add_argument("--inter-op-threads", type=int, default=0, help="0: one per core")
+    serve.add_argument("--ready-file", type=Path, help="gets the ports as JSON when every model answers")
+    serve.set_defaults(run=_serve)
+
+    fit = commands.add_parser("fit-projection", help="fit the projection on photographs, report its loss")
+    fit.add_argument("--to", type=Path, help="folder for the file; left out: only measure the shipped one")
+    fit.set_defaults(run=_fit_projection)
+
+    measure = commands.add_parser("measure-tags", help="precision and recall of tags on photographs")
+    measure.add_argument("--model", type=Path, required=True, help="version folder of a model")
+    measure.set_defaults(run=_measure_tags)
+
+
+def _build_default(arguments: argparse.Namespace) -> None:
+    from model_training.default_model import build_default  # noqa: PLC0415 - each command loads its own
+
+    build_default(arguments.to, console=Console())
+
+
+def _fit_projection(arguments: argparse.Namespace) -> None:
+    from model_training.projection.fit import fit_projection  # noqa: PLC0415
+
+    fit_projection(arguments.to, Console(width=100))
+
+
+def _measure_tags(arguments: argparse.Namespace) -> None:
+    from model_training.tag_measures import measure_tags  # noqa: PLC0415
+
+    measure_tags(arguments.model, Console(width=110))
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from model_training.local_server.app import run  # noqa: PLC0415
+    from model_training.local_server.config import ConfigError  # noqa: PLC0415
+    from model_training.local_server.errors import PortTakenError  # noqa: PLC0415
+    from model_training.local_server.options import Options  # noqa: PLC0415
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    options = Options(
+        base_path=arguments.base_path,
+        model_name=arguments.model_name,
+        models_config=arguments.models_config,
+        host=arguments.host,
+        grpc_port=arguments.grpc_port,
+        rest_port=arguments.rest_port,
+        poll_s=arguments.poll_s,
+        intra_op_threads=arguments.intra_op_threads,
+        inter_op_threads=arguments.inter_op_threads,
+        ready_file=arguments.ready_file,
+    )
+    try:
+        run(options)
+    except (ConfigError, PortTakenError) as error:
+        sys.exit(f"error: {error}")

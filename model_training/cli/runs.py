@@ -1,0 +1,253 @@
+"""Commands from labelled pictures to a registered version. Each says with ``--dry-run`` what it would do."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from model_training.config import Config, load_config
+from model_training.tracking import MlflowTracker, NoTracker, Tracker
+
+if TYPE_CHECKING:
+    from model_training.datasets.prepared import Prepared
+
+PREPARED = "prepared"
+"""Where data is prepared when no folder is named: inside the run."""
+
+
+def add(commands: Any) -> None:
+    """Add the parsers of these commands."""
+    prepare = _command(commands, "prepare", _prepare, "read, check and split labelled pictures")
+    _config(prepare)
+    prepare.add_argument("--to", type=Path, required=True, help="folder of the prepared data")
+
+    train = _command(commands, "train", _train, "train a network")
+    _config(train)
+    train.add_argument("--data", type=Path, help="prepared data; left out: prepare it in RUN/prepared")
+    train.add_argument("--to", type=Path, required=True, metavar="RUN", help="folder of the run")
+    train.add_argument("--resume", action="store_true", help="go on after the last finished epoch in RUN")
+    _untracked(train)
+
+    search = _command(commands, "search", _search, "try hyperparameters and keep the best")
+    _config(search)
+    search.add_argument("--data", type=Path, help="prepared data; left out: prepare it in DIR/prepared")
+    search.add_argument(
+        "--to",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of the search; goes on with what is there",
+    )
+    search.add_argument("--jobs", type=_positive, default=1, help="trials at a time (default: 1)")
+    _untracked(search)
+
+    evaluate = _command(commands, "evaluate", _evaluate, "calibrate a trained network and measure it")
+    _run(evaluate)
+    evaluate.add_argument("--data", type=Path, help="prepared data; left out: RUN/prepared")
+    _untracked(evaluate)
+
+    export = _command(commands, "export", _export, "write a trained network as a version that can be served")
+    _run(export)
+    export.add_argument("--to", type=Path, required=True, metavar="MODELS", help="folder of models")
+    export.add_argument("--version", type=_positive, help="its number; left out: the next one")
+
+    register = _command(commands, "register", _register, "register an exported version in MLflow")
+    _run(register)
+    register.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="the version folder")
+
+    build = _command(commands, "build", _build, "prepare, train, evaluate, export and register in one go")
+    _config(build)
+    build.add_argument(
+        "--to",
+        type=Path,
+        required=True,
+        metavar="RUN",
+        help="folder of the run, with the data in RUN/prepared",
+    )
+    build.add_argument("--models", type=Path, help="folder of models; left out: RUN/models")
+    build.add_argument("--version", type=_positive, help="number of the version; left out: the next one")
+    build.add_argument("--resume", action="store_true", help="go on after the last finished epoch in RUN")
+
+
+def _command(commands: Any, name: str, run: Any, text: str) -> Any:
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.add_argument("--dry-run", action="store_true", help="check the input, say what would be done")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _config(parser: Any) -> None:
+    parser.add_argument("--config", type=Path, required=True, metavar="YAML", help="configuration of the run")
+
+
+def _run(parser: Any) -> None:
+    parser.add_argument("--run", dest="run_folder", type=Path, required=True, metavar="RUN", help="of train")
+
+
+def _untracked(parser: Any) -> None:
+    parser.add_argument("--untracked", action="store_true", help="tell MLflow nothing")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+# ------------------------------------------------------------------ the commands
+
+
+def _prepare(arguments: argparse.Namespace) -> None:
+    config = load_config(arguments.config)
+    if arguments.dry_run:
+        _would(*_checked(config, None), f"would prepare this in {arguments.to}")
+        return
+    _prepared(config, None, arguments.to)
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    config, run = load_config(arguments.config), arguments.to
+    if arguments.dry_run:
+        _would(*_checked(config, arguments.data), f"would train into {run}")
+        return
+    prepared = _prepared(config, arguments.data, run / PREPARED)
+    with _tracker(config, run, resume=arguments.resume, tracked=not arguments.untracked) as tracker:
+        _trained(config, prepared, run, tracker, resume=arguments.resume)
+
+
+def _search(arguments: argparse.Namespace) -> None:
+    from model_training.search.run import search  # noqa: PLC0415 - each command loads its own
+    from model_training.search.space import read_space  # noqa: PLC0415
+
+    config, to = load_config(arguments.config), arguments.to
+    space = read_space(config)
+    if arguments.dry_run:
+        tried = (f"{name}: {', '.join(map(str, wanted.extremes()))}" for name, wanted in space.items())
+        trials = f"would make {config.search.trials} trials in {to}, {arguments.jobs} at a time"
+        _would(*_checked(config, arguments.data), "would try", *tried, trials)
+        return
+    prepared = _prepared(config, arguments.data, to / PREPARED)
+    tracked = not arguments.untracked
+    found = search(config, prepared.folder, to, Console(), jobs=arguments.jobs, tracked=tracked)
+    trials = f"{found.complete} trials, {found.pruned} more ended early"
+    _did(f"{found.config}: validation mAP {found.value:.4f} ({trials})")
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from model_training.datasets.prepared import load_prepared  # noqa: PLC0415
+    from model_training.evaluation.held_out import check_fits  # noqa: PLC0415
+    from model_training.evaluation.run import evaluate  # noqa: PLC0415
+    from model_training.training.run_folder import read_run  # noqa: PLC0415
+
+    run = arguments.run_folder
+    config = read_run(run).config
+    prepared = load_prepared(arguments.data or run / PREPARED)
+    if arguments.dry_run:
+        check_fits(run, prepared)
+        counts = {split: len(prepared.rows(split)) for split in ("validation", "test")}
+        _would("would calibrate on {validation} pictures and measure on {test}".format(**counts))
+        return
+    with _tracker(config, run, resume=True, tracked=not arguments.untracked) as tracker:
+        evaluate(run, prepared, tracker, Console())
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from model_training.training.export import check_run, export_run, version_folder  # noqa: PLC0415
+
+    if arguments.dry_run:
+        facts = check_run(arguments.run_folder)
+        folder = version_folder(facts, arguments.to, arguments.version)
+        _would(f"would export {facts.config.name} with {len(facts.labels)} labels to {folder}")
+        return
+    export_run(arguments.run_folder, arguments.to, Console(), version=arguments.version)
+
+
+def _register(arguments: argparse.Namespace) -> None:
+    from model_training.registry.register import read_registration, register  # noqa: PLC0415
+
+    registration = read_registration(arguments.run_folder, arguments.model)
+    name = registration.config.tracking.registered_model
+    if arguments.dry_run:
+        tags = (f"{tag}: {value}" for tag, value in registration.tags.items())
+        _would(f"would register a version of {name}", *tags)
+        return
+    made = register(registration, Console())
+    _did(f"{made.name} version {made.version}: {made.uri}")
+
+
+def _build(arguments: argparse.Namespace) -> None:
+    from model_training.evaluation.run import evaluate  # noqa: PLC0415
+    from model_training.registry.register import read_registration, register  # noqa: PLC0415
+    from model_training.training.export import export_run  # noqa: PLC0415
+
+    config, run = load_config(arguments.config), arguments.to
+    models = arguments.models or run / "models"
+    if arguments.dry_run:
+        name = config.tracking.registered_model
+        _would(
+            *_checked(config, None),
+            f"would train into {run}, export to {models} and register a version of {name}",
+        )
+        return
+    prepared = _prepared(config, None, run / PREPARED)
+    with _tracker(config, run, resume=arguments.resume, tracked=True) as tracker:
+        _trained(config, prepared, run, tracker, resume=arguments.resume)
+        evaluate(run, prepared, tracker, Console())
+    version = export_run(run, models, Console(), version=arguments.version)
+    made = register(read_registration(run, version), Console())
+    _did(f"{made.name} version {made.version}: {made.uri}")
+
+
+# ------------------------------------------------------------------ what several of them do
+
+
+def _prepared(config: Config, data: Path | None, to: Path) -> Prepared:
+    """The data in ``data``; or, where that is None, prepared in ``to``."""
+    from model_training.datasets.prepare import prepare  # noqa: PLC0415
+    from model_training.datasets.prepared import load_prepared  # noqa: PLC0415
+
+    return prepare(config, to, Console()) if data is None else load_prepared(data)
+
+
+def _checked(config: Config, data: Path | None) -> list[str]:
+    """Looks at all that a training would read, and says what it would do. Nothing is written."""
+    from model_training.datasets.prepare import try_prepare  # noqa: PLC0415
+    from model_training.datasets.prepared import load_prepared  # noqa: PLC0415
+    from model_training.training.run import plan  # noqa: PLC0415
+
+    if data is None:
+        try_prepare(config, Console())
+        return []
+    return plan(config, load_prepared(data))
+
+
+def _trained(config: Config, prepared: Prepared, run: Path, tracker: Tracker, *, resume: bool) -> None:
+    from model_training.training.run import train  # noqa: PLC0415
+
+    train(config, prepared, run, tracker, Console(), resume=resume)
+
+
+def _tracker(config: Config, run: Path, *, resume: bool, tracked: bool) -> AbstractContextManager[Tracker]:
+    from model_training.training.devices import is_chief  # noqa: PLC0415
+
+    # Of several workers one speaks for the run.
+    if not tracked or not is_chief(config.training):
+        return nullcontext(NoTracker())
+    return MlflowTracker(config.tracking.experiment, name=config.name, folder=run, resume=resume)
+
+
+def _would(*lines: str) -> None:
+    console = Console(soft_wrap=True)
+    for line in lines:
+        console.print(line, markup=False, highlight=False)
+    console.print("[yellow]dry run[/]: nothing was written")
+
+
+def _did(line: str) -> None:
+    Console(soft_wrap=True).print(f"[green]✓[/] {escape(line)}", highlight=False)

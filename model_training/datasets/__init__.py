@@ -1,0 +1,1 @@
+"""Labelled pictures: where they come from, what is known of each, and how they are split."""

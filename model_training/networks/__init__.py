@@ -1,0 +1,1 @@
+"""Networks: backbones that look at pictures, and heads that name what they show."""

@@ -1,0 +1,1 @@
+"""Versions of trained models in MLflow's registry: what was exported, with where it comes from."""

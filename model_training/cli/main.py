@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from rich.console import Console
 
@@ -23,7 +24,12 @@ def main(words: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     runs.add(commands)
     models.add(commands)
+    parser.set_defaults(needs=())
     arguments = parser.parse_args(words)
+    missing = [name for name in arguments.needs if find_spec(name) is None]
+    if missing:
+        _tell(f"training needs {', '.join(missing)}: `make train CONFIG=…` installs what is missing")
+        return FAILED
     try:
         arguments.run(arguments)
     except KeyboardInterrupt:
@@ -33,6 +39,10 @@ def main(words: Sequence[str] | None = None) -> int:
 
         if not isinstance(error, errors.BAD_INPUT + errors.FAILED):
             raise
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
+        _tell(str(error))
         return BAD_INPUT if isinstance(error, errors.BAD_INPUT) else FAILED
     return 0
+
+
+def _tell(what: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"error: {what}", markup=False, highlight=False)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PREPARED = "prepared"
 """Where data is prepared when no folder is named: inside the run."""
 
+# Of the extra `train`. The running system serves models and has none of them.
+_NEEDS = ("jinja2", "matplotlib", "mlflow", "nbclient", "nbformat", "optuna", "sklearn")
+
 
 def add(commands: Any) -> None:
     """Add the parsers of these commands."""
@@ -77,7 +80,7 @@ def add(commands: Any) -> None:
 def _command(commands: Any, name: str, run: Any, text: str) -> Any:
     parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.add_argument("--dry-run", action="store_true", help="check the input, say what would be done")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, needs=_NEEDS)
     return parser
 
 

@@ -15,7 +15,11 @@ from tests.workers.desk import Desk
 from tests.workers.worker_process import StartProcess
 
 # All that a worker loads for the largest set of addresses, whatever this test's are.
-_EVERYTHING = "import pipeline.rabbitmq, pipeline.s3, sys; from workers.__main__ import main; sys.exit(main())"
+_EVERYTHING = """
+import pipeline.rabbitmq, pipeline.s3, sys
+from workers.__main__ import main
+sys.exit(main())
+"""
 
 WIDTH, HEIGHT = 4000, 3000
 LARGE: dict[str, Callable[[np.ndarray], bytes]] = {

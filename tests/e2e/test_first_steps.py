@@ -45,8 +45,9 @@ def drop(page: Page, paths: list[Path]) -> None:
 
 
 def test_twenty_photos_are_dropped_tagged_and_found(
-    page: Page, own_system: System, photos: list[Path]
+    own_system: System, page: Page, photos: list[Path]
 ) -> None:
+    # The page is asked for later, so it is closed first: a stop waits for open pages.
     own_system.start()
     page.goto(own_system.sign_in_link())
     page.get_by_role("button", name=re.compile("sign in", re.IGNORECASE)).click()

@@ -56,6 +56,7 @@ def run(
     pictures: int,
     outage_scale: float = 1.0,
     overlap: float = 0.3,
+    heartbeat_s: int | None = None,
     tell: Tell = print,
     **variables: str,
 ) -> Outcome:
@@ -68,6 +69,7 @@ def run(
         pictures: good and bad ones, spread over the faults.
         outage_scale: what outages are shortened to.
         overlap: how often the next fault comes while the last one is still being worked off, in [0, 1].
+        heartbeat_s: see :class:`Plant`.
         tell: told what happens.
         variables: environment of every process.
     """
@@ -80,7 +82,9 @@ def run(
     with ThreadPoolExecutor(1) as painter, contextlib.ExitStack() as stack:
         shares = [fault.share for fault in order]
         writing = painter.submit(write_mixed, home / "pictures", pictures, shares=shares, seed=seed)
-        plant = stack.enter_context(Plant(home / "plant", models=models, **variables))
+        plant = stack.enter_context(
+            Plant(home / "plant", models=models, heartbeat_s=heartbeat_s, **variables)
+        )
         files = writing.result()
         tell(f"the system stands after {time.monotonic() - began:.0f} s")
         scene = Scene(plant, chance, outage_scale=outage_scale)

@@ -21,7 +21,7 @@ def test_nothing_is_lost_and_nothing_is_twice_while_everything_fails_once(
 ) -> None:
     require_rabbitmq()
     seed = int(os.environ.get("VITRINE_FAULTS_SEED") or random.randrange(1, 10_000))
-    # Batches of four, so that a few pictures are many batches.
+    # Batches of four, so that a few pictures are many batches; a cut connection is noticed in seconds.
     outcome = run(
         tmp_path,
         models=model_dir,
@@ -29,6 +29,7 @@ def test_nothing_is_lost_and_nothing_is_twice_while_everything_fails_once(
         pictures=72,
         outage_scale=0.2,
         overlap=0.8,
+        heartbeat_s=3,
         VITRINE_BATCH_SIZE="4",
     )
     print(recovery_table([outcome]))

@@ -184,7 +184,7 @@ def test_who_streams_through_a_network_that_swallows_everything_may_stop_soon(
 
 def alarmed(node: RabbitNode) -> bool:
     """The broker looks at its memory from time to time only."""
-    return "memory" in node.ctl("eval", "rabbit_alarm:get_alarms().")
+    return "memory" in node.evaluate("rabbit_alarm:get_alarms()")
 
 
 def refused(publisher: RabbitPublisher, messages: Sequence[Message]) -> float:
@@ -205,7 +205,7 @@ def test_a_broker_short_of_memory_says_so_and_stores_once_what_was_published_aga
     # A link is kept through the alarm only if its heartbeats go on.
     with RabbitTransport(f"{rabbit_broker.url}?heartbeat=1").publisher() as publisher:
         publisher.publish([Message(BULK, b"before", "before")])
-        node.ctl("set_vm_memory_high_watermark", "absolute", "1MB")
+        node.limit_memory("1MB")
         try:
             wait_for(lambda: alarmed(node), WAIT_S, "the alarm of memory")
             assert refused(publisher, during) < 30
@@ -215,7 +215,7 @@ def test_a_broker_short_of_memory_says_so_and_stores_once_what_was_published_aga
                 with transport.publisher() as another:
                     refused(another, from_elsewhere)
         finally:
-            node.ctl("set_vm_memory_high_watermark", "absolute", "1GB")
+            node.limit_memory("1GB")
             wait_for(lambda: not alarmed(node), WAIT_S, "the end of the alarm")
         monkeypatch.setattr("pipeline.rabbitmq.link.ANSWER_WITHIN_S", WAIT_S)
         publisher.publish([*during, Message(BULK, b"after", "after")])
@@ -242,7 +242,7 @@ def taken(consumer: Consumer) -> Iterator[Delivery]:
 def test_nothing_that_was_acknowledged_behind_something_else_comes_again_after_a_clean_close(
     transport: RabbitTransport,
 ) -> None:
-    rounds, at_once = 50, 80
+    rounds, at_once = 12, 80
     with transport.publisher() as publisher:
         # A round may be given some more than it works on.
         publisher.publish([Message(BULK, b"", f"{number}") for number in range(rounds * at_once * 2)])

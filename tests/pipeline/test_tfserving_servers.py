@@ -21,7 +21,7 @@ from pipeline.tfserving.client import TensorFlowServing
 from pipeline.tfserving.tensors import to_tensor
 from tests.plugins.model_server import ModelServer, serving
 from tests.plugins.processes import wait_for
-from tests.plugins.tiny_models import white, write_tiny_model
+from tests.plugins.tiny_models import model_config, white, write_tiny_model
 
 Connect = Callable[..., TensorFlowServing]
 _PATIENCE_S = 120
@@ -47,6 +47,17 @@ def pair(
         ]
         one, two = (start.result() for start in starts)
         yield one, two
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+    """A server that has version 2 of the model, labelled ``canary``."""
+    folder = tmp_path_factory.mktemp("newer")
+    write_tiny_model(folder / "base" / "2", 0.2)
+    config = folder / "models.config"
+    config.write_text(f"model_config_list {{ {model_config('tagger', folder / 'base', canary=2)} }}")
+    with serving(folder, folder, "--models-config", str(config)) as server:
+        yield server
 
 
 @pytest.fixture
@@ -172,13 +183,11 @@ def test_a_missing_label_is_told_with_its_name_the_server_and_what_to_do(
 
 
 def test_while_a_version_is_rolled_out_each_answer_comes_with_the_spec_of_its_own_version(
-    pair: tuple[ModelServer, ModelServer], tmp_path: Path, connect: Connect
+    pair: tuple[ModelServer, ModelServer], newer: ModelServer, connect: Connect
 ) -> None:
     """One server has version 2 already, the other still answers with version 1."""
-    write_tiny_model(tmp_path / "base" / "2", 0.2)
-    with serving(tmp_path / "base", tmp_path) as newer:
-        client = connect(pair[0], newer)
-        answers = [client.predict(white()) for _ in range(6)]
+    client = connect(pair[0], newer)
+    answers = [client.predict(white()) for _ in range(6)]
 
     found = {(one.spec.identity.version, one.spec.identity.vocabulary_id) for one in answers}
     assert found == {(1, "vocabulary-0.1"), (2, "vocabulary-0.2")}
@@ -186,16 +195,10 @@ def test_while_a_version_is_rolled_out_each_answer_comes_with_the_spec_of_its_ow
 
 
 def test_a_label_that_only_one_server_has_yet_is_found_there(
-    pair: tuple[ModelServer, ModelServer], tmp_path: Path, connect: Connect
+    pair: tuple[ModelServer, ModelServer], newer: ModelServer, connect: Connect
 ) -> None:
-    write_tiny_model(tmp_path / "base" / "2", 0.2)
-    (tmp_path / "models.config").write_text(
-        f'model_config_list {{ config {{ name: "tagger" base_path: "{tmp_path / "base"}" '
-        f'version_labels {{ key: "canary" value: 2 }} }} }}'
-    )
-    with serving(tmp_path, tmp_path, "--models-config", str(tmp_path / "models.config")) as newer:
-        client = connect(pair[0], newer)
-        found = {client.predict(white(), label="canary").spec.identity.version for _ in range(4)}
+    client = connect(pair[0], newer)
+    found = {client.predict(white(), label="canary").spec.identity.version for _ in range(4)}
 
     assert found == {2}
 

@@ -43,16 +43,26 @@ class Plant:
         models: folder with the served model's versions below ``tagger``.
         workers: how many tagging workers, each behind a proxy of its own to the broker.
         web: whether the pages and the REST interface run, too.
+        heartbeat_s: half of the silence after which a worker's connection to the broker counts as lost;
+            None: what workers ask for by default.
         variables: further environment of every process.
     """
 
     def __init__(
-        self, home: Path, *, models: Path, workers: int = 2, web: bool = False, **variables: str
+        self,
+        home: Path,
+        *,
+        models: Path,
+        workers: int = 2,
+        web: bool = False,
+        heartbeat_s: int | None = None,
+        **variables: str,
     ) -> None:
         self.home = home.resolve()
         self._models = models / "tagger"
         self._wanted_workers = workers
         self._wants_web = web
+        self._query = "" if heartbeat_s is None else f"?heartbeat={heartbeat_s}"
         self._variables = variables
         self._tokens: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
@@ -99,12 +109,14 @@ class Plant:
             start.result()
         self.environment = self._own_environment() | self._addresses() | self._variables
         keeper.environment = self.environment
-        self.vitrine("migrate")
-        for version in sorted(self._models.iterdir()):
-            self.vitrine("register_model", str(version))
-        self.vitrine("sign_in_link", "--first-admin")
         self._add_processes(keeper)
-        for process in (self.writer, *self.workers, self.relay):
+        for worker in self.workers:
+            worker.start()
+        self.vitrine("migrate")
+        commands = [("register_model", str(version)) for version in sorted(self._models.iterdir())]
+        commands.append(("sign_in_link", "--first-admin"))
+        list(starters.map(lambda words: self.vitrine(*words), commands))
+        for process in (self.writer, self.relay):
             process.start()
         if self._wants_web:
             self.web.start()
@@ -124,7 +136,7 @@ class Plant:
         for number in range(self._wanted_workers):
             proxy = self._stack.enter_context(TcpProxy(self.node.port))
             self.proxies.append(proxy)
-            url = self.node.url_of("/", port=proxy.port)
+            url = self.node.url_of("/", port=proxy.port) + self._query
             self.workers.append(
                 keeper.add(f"worker {number}", [sys.executable, "-m", "workers"], VITRINE_QUEUE_URL=url)
             )

@@ -147,20 +147,6 @@ class RabbitNode:
             capture_output=True,
         )
 
-    def ctl(self, *words: str) -> str:
-        """What ``rabbitmqctl WORDS`` prints; takes about two seconds."""
-        done = subprocess.run(
-            [str(_PROGRAMS / "rabbitmqctl"), "--quiet", *words],
-            env=self._environment(),
-            cwd=self._folder,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, f"rabbitmqctl {words[0]}: {done.stderr or done.stdout}"
-        return done.stdout
-
     def evaluate(self, expression: str) -> str:
         """What an Erlang expression is on the node, as text; takes a few milliseconds."""
         done = subprocess.run(
@@ -200,7 +186,7 @@ class RabbitNode:
         return counts
 
     def manage(self, method: str, path: str, **body: Any) -> Any:
-        """Ask the management interface, much faster than ``ctl``; ``path`` begins after ``/api/``."""
+        """Ask the management interface; ``path`` begins after ``/api/``."""
         answer = requests.request(
             method,
             f"http://127.0.0.1:{self._management}/api/{path}",
@@ -223,6 +209,10 @@ class RabbitNode:
         name = url.rpartition("/")[2]
         self.manage("DELETE", f"vhosts/{name}")
         self._vhosts.remove(name)
+
+    def limit_memory(self, most: str) -> None:
+        """Let it raise its alarm when it uses more than so much, such as ``1MB``."""
+        self.evaluate(f'vm_memory_monitor:set_vm_memory_high_watermark({{absolute, "{most}"}})')
 
     def limit_queue(self, pattern: str, *, max_length: int, vhost: str = "/") -> None:
         """An operator's policy: queues that match take no more than so many messages."""

@@ -242,7 +242,7 @@ def taken(consumer: Consumer) -> Iterator[Delivery]:
 def test_nothing_that_was_acknowledged_behind_something_else_comes_again_after_a_clean_close(
     transport: RabbitTransport,
 ) -> None:
-    rounds, at_once = 12, 80
+    rounds, at_once = 50, 80
     with transport.publisher() as publisher:
         # A round may be given some more than it works on.
         publisher.publish([Message(BULK, b"", f"{number}") for number in range(rounds * at_once * 2)])

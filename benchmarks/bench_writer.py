@@ -115,14 +115,12 @@ def answers(jobs: Sequence[object], leaves: list[str], kinds: list[str]) -> list
 
 def record(deliveries: Sequence[Delivery], batch: int) -> float:
     """Seconds that the writer takes."""
-    from dam.loops.results import record_entries  # noqa: PLC0415
-    from dam.loops.results_reading import ReadingAhead  # noqa: PLC0415
+    from dam.loops.results import record_batch  # noqa: PLC0415
 
     consumer = Waiting(deliveries)
     began = time.perf_counter()
-    with ReadingAhead(consumer, limit=batch) as reading:  # type: ignore[arg-type]
-        while entries := reading.receive(wait_s=0):
-            record_entries(consumer, entries)  # type: ignore[arg-type]
+    while taken := consumer.receive(limit=batch, wait_s=0):
+        record_batch(consumer, taken)  # type: ignore[arg-type]
     spent = time.perf_counter() - began
     assert consumer.count == len(deliveries)
     return spent

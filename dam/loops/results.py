@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 
 from dam.jobs.services import dead_letter_keep
 from dam.loops.backoff import Backoff
-from dam.loops.results_reading import Entry, ReadingAhead, complaint, read_all
+from dam.loops.results_reading import Entry, complaint, read_all
 from dam.tagging.services import answers_record
 from dam.tagging.vocabulary import Vocabulary, vocabulary
 from pipeline.ports import Consumer, Delivery, TransportDownError
@@ -35,8 +35,7 @@ def run(stop: threading.Event) -> None:
         while not stopping.asked():
             try:
                 transport.declare()
-                # One batch is recorded, one is read, one is on its way.
-                with transport.consumer(SOURCES, prefetch=3 * BATCH) as consumer:
+                with transport.consumer(SOURCES, prefetch=2 * BATCH) as consumer:
                     _record_until(stopping, consumer, backoff)
             except TransportDownError as error:
                 if not stopping.asked():
@@ -76,27 +75,26 @@ class _Stopping:
 
 
 def _record_until(stopping: _Stopping, consumer: Consumer, backoff: Backoff) -> None:
-    with ReadingAhead(consumer, limit=BATCH) as reading:
-        while not stopping.asked():
-            entries = reading.receive(wait_s=1.0)
-            if entries:
-                _record_patiently(consumer, entries, stopping, backoff)
-            backoff.reset()
-        consumer.take_no_more()
-        while not stopping.is_over() and (entries := reading.receive(wait_s=0)):
-            _record_patiently(consumer, entries, stopping, backoff)
+    while not stopping.asked():
+        batch = consumer.receive(limit=BATCH, wait_s=1.0)
+        if batch:
+            _record_patiently(consumer, batch, stopping, backoff)
+        backoff.reset()
+    consumer.take_no_more()
+    while not stopping.is_over() and (batch := consumer.receive(limit=BATCH, wait_s=0)):
+        _record_patiently(consumer, batch, stopping, backoff)
 
 
 def _record_patiently(
-    consumer: Consumer, entries: list[Entry], stopping: _Stopping, backoff: Backoff
+    consumer: Consumer, batch: Sequence[Delivery], stopping: _Stopping, backoff: Backoff
 ) -> None:
     """Record a batch, however long the catalogue is away: giving it back would cost it an attempt."""
     while True:
         try:
-            record_entries(consumer, entries)
+            record_batch(consumer, batch)
         except (OperationalError, InterfaceError) as error:
             if stopping.is_over():
-                log.warning("stopped with answers not recorded, which come again", answers=len(entries))
+                log.warning("stopped with answers not recorded, which come again", answers=len(batch))
                 return
             _wait(error, stopping, backoff)
             close_old_connections()
@@ -114,11 +112,6 @@ def _wait(error: Exception, stopping: _Stopping, backoff: Backoff) -> None:
 
 
 def record_batch(consumer: Consumer, batch: Sequence[Delivery]) -> None:
-    """Read and record a batch; see :func:`record_entries`."""
-    record_entries(consumer, read_all(batch))
-
-
-def record_entries(consumer: Consumer, batch: Sequence[Entry]) -> None:
     """Record a batch in one transaction, then ack it.
 
     An answer that cannot be recorded takes no neighbour with it: each is recorded by itself then, and
@@ -131,7 +124,7 @@ def record_entries(consumer: Consumer, batch: Sequence[Entry]) -> None:
     """
     began = time.perf_counter()
     words = vocabulary()
-    entries = list(batch)
+    entries = read_all(batch)
     try:
         outcomes = _record(entries, words)
     except (OperationalError, InterfaceError):

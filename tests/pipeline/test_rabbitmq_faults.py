@@ -270,3 +270,22 @@ def test_nothing_that_was_acknowledged_behind_something_else_comes_again_after_a
         again += [one.message_id for one in taken(consumer) if one.delivery_count > 1]
     assert not acknowledged & set(again)
     assert set(held) <= set(again)
+
+
+def test_what_is_acknowledged_one_by_one_while_the_broker_s_disk_is_slow_does_not_come_again(
+    rabbit_broker: RabbitBroker, transport: RabbitTransport
+) -> None:
+    at_once = 80
+    with transport.publisher() as publisher:
+        publisher.publish([Message(BULK, b"", f"{number}") for number in range(at_once)])
+    with transport.consumer([BULK], prefetch=at_once) as consumer:
+        batch = []
+        while len(batch) < at_once:
+            batch += consumer.receive(limit=at_once, wait_s=WAIT_S, linger_s=1.0)
+        consumer.take_no_more()
+        with rabbit_broker.node.slow_disk():
+            for one in reversed(batch[1:]):
+                consumer.ack([one])
+            consumer.close()
+    with transport.consumer([BULK]) as consumer:
+        assert [one.message_id for one in taken(consumer)] == [batch[0].message_id]

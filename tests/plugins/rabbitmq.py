@@ -17,6 +17,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
 from urllib.parse import quote
@@ -209,6 +210,15 @@ class RabbitNode:
         name = url.rpartition("/")[2]
         self.manage("DELETE", f"vhosts/{name}")
         self._vhosts.remove(name)
+
+    @contextmanager
+    def slow_disk(self) -> Iterator[None]:
+        """Within, quorum queues write nothing down, so they apply nothing: as on a disk that stands still."""
+        self.evaluate("sys:suspend(ra_log_wal)")
+        try:
+            yield
+        finally:
+            self.evaluate("sys:resume(ra_log_wal)")
 
     def limit_memory(self, most: str) -> None:
         """Let it raise its alarm when it uses more than so much, such as ``1MB``."""

@@ -74,8 +74,9 @@ def connection_cut(scene: Scene) -> Iterator[None]:
     """Neither the worker nor the broker is told; both have to find out."""
     yield
     scene.at_work()
-    if not scene.chance.choice(scene.plant.proxies).cut():
-        raise StuckError("the worker had no connection that could be cut")
+    proxy = scene.chance.choice(scene.plant.proxies)
+    # After an outage a worker may still be waiting before it tries again.
+    scene.wait(lambda: proxy.cut() > 0, 120, "a connection of the worker that can be cut")
 
 
 def results_queue_filled(scene: Scene) -> Iterator[None]:

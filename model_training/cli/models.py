@@ -15,7 +15,9 @@ from rich.console import Console
 def add(commands: Any) -> None:
     """Add the parsers of these commands."""
     build = commands.add_parser("build-default", help="build the default model from the installed weights")
-    build.add_argument("--to", type=Path, required=True, help="folder of models; gets tagger/1 in it")
+    build.add_argument(
+        "--to", type=Path, required=True, help="folder of models; gets tagger/1, or the next one"
+    )
     build.set_defaults(run=_build_default)
 
     serve = commands.add_parser("serve", help="serve models as TensorFlow Serving does (a stand-in)")
@@ -36,6 +38,11 @@ def add(commands: Any) -> None:
     fit.add_argument("--to", type=Path, help="folder for the file; left out: only measure the shipped one")
     fit.set_defaults(run=_fit_projection)
 
+    take = commands.add_parser("take-heads", help="take the heads of the default model out of a run")
+    take.add_argument("--run", type=Path, required=True, dest="run_folder", help="trained and evaluated")
+    take.add_argument("--to", type=Path, required=True, help="folder for the file")
+    take.set_defaults(run=_take_heads)
+
     measure = commands.add_parser("measure-tags", help="precision and recall of tags on photographs")
     measure.add_argument("--model", type=Path, required=True, help="version folder of a model")
     measure.set_defaults(run=_measure_tags)
@@ -51,6 +58,12 @@ def _fit_projection(arguments: argparse.Namespace) -> None:
     from model_training.projection.fit import fit_projection  # noqa: PLC0415
 
     fit_projection(arguments.to, Console(width=100))
+
+
+def _take_heads(arguments: argparse.Namespace) -> None:
+    from model_training.default_head.take import take_heads  # noqa: PLC0415
+
+    Console(soft_wrap=True).print(f"[green]✓[/] {take_heads(arguments.run_folder, arguments.to)}")
 
 
 def _measure_tags(arguments: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
-from model_training.config import Config, load_config
+from model_training.config import Config, ConfigError, load_config
 from model_training.tracking import MlflowTracker, NoTracker, Tracker
 
 if TYPE_CHECKING:
@@ -52,7 +52,16 @@ def add(commands: Any) -> None:
     evaluate = _command(commands, "evaluate", _evaluate, "calibrate a trained network and measure it")
     _run(evaluate)
     evaluate.add_argument("--data", type=Path, help="prepared data; left out: RUN/prepared")
+    evaluate.add_argument(
+        "--folds", type=_positive, help="cross-validate over so many parts; left out: on what is held out"
+    )
     _untracked(evaluate)
+
+    compare = _command(commands, "compare-runs", _compare, "compare two evaluated runs, paired, by source")
+    _run(compare)
+    compare.add_argument("--with", dest="other", type=Path, required=True, metavar="RUN", help="the other")
+    compare.add_argument("--label", action="append", default=[], help="a table for this label; repeatable")
+    compare.add_argument("--resamples", type=_positive, default=1000, help="for intervals (default: 1000)")
 
     export = _command(commands, "export", _export, "write a trained network as a version that can be served")
     _run(export)
@@ -74,6 +83,9 @@ def add(commands: Any) -> None:
     )
     build.add_argument("--models", type=Path, help="folder of models; left out: RUN/models")
     build.add_argument("--version", type=_positive, help="number of the version; left out: the next one")
+    build.add_argument(
+        "--folds", type=_positive, help="cross-validate over so many parts; left out: on what is held out"
+    )
     build.add_argument("--resume", action="store_true", help="go on after the last finished epoch in RUN")
 
 
@@ -144,6 +156,7 @@ def _search(arguments: argparse.Namespace) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from model_training.datasets.prepared import load_prepared  # noqa: PLC0415
+    from model_training.evaluation.cross_validation import check_folds  # noqa: PLC0415
     from model_training.evaluation.held_out import check_fits  # noqa: PLC0415
     from model_training.evaluation.run import evaluate  # noqa: PLC0415
     from model_training.training.run_folder import read_run  # noqa: PLC0415
@@ -151,13 +164,31 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     run = arguments.run_folder
     config = read_run(run).config
     prepared = load_prepared(arguments.data or run / PREPARED)
+    folds = arguments.folds
     if arguments.dry_run:
-        check_fits(run, prepared)
+        check_fits(run, prepared, held_out=folds is None)
+        if folds is not None:
+            check_folds(config, folds)
+            _would(f"would fit {folds} heads and measure on {len(prepared.examples)} pictures")
+            return
         counts = {split: len(prepared.rows(split)) for split in ("validation", "test")}
         _would("would calibrate on {validation} pictures and measure on {test}".format(**counts))
         return
     with _tracker(config, run, resume=True, tracked=not arguments.untracked) as tracker:
-        evaluate(run, prepared, tracker, Console())
+        evaluate(run, prepared, tracker, Console(), folds=folds)
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from model_training.evaluation.comparison import compare  # noqa: PLC0415
+    from model_training.evaluation.run import printed  # noqa: PLC0415
+
+    console = Console()
+    run, other, labels = arguments.run_folder, arguments.other, arguments.label
+    if arguments.dry_run:
+        _would(f"would compare {run} with {other} on the pictures that both were measured on")
+        return
+    for table in compare(run, other, labels, resamples=arguments.resamples):
+        console.print(printed(table))
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -189,8 +220,9 @@ def _build(arguments: argparse.Namespace) -> None:
     from model_training.registry.register import read_registration, register  # noqa: PLC0415
     from model_training.training.export import export_run  # noqa: PLC0415
 
-    config, run = load_config(arguments.config), arguments.to
+    config, run, folds = load_config(arguments.config), arguments.to, arguments.folds
     models = arguments.models or run / "models"
+    _check_measured(config, folds)
     if arguments.dry_run:
         name = config.tracking.registered_model
         _would(
@@ -201,10 +233,24 @@ def _build(arguments: argparse.Namespace) -> None:
     prepared = _prepared(config, None, run / PREPARED)
     with _tracker(config, run, resume=arguments.resume, tracked=True) as tracker:
         _trained(config, prepared, run, tracker, resume=arguments.resume)
-        evaluate(run, prepared, tracker, Console())
+        evaluate(run, prepared, tracker, Console(), folds=folds)
     version = export_run(run, models, Console(), version=arguments.version)
     made = register(read_registration(run, version), Console())
     _did(f"{made.name} version {made.version}: {made.uri}")
+
+
+def _check_measured(config: Config, folds: int | None) -> None:
+    """Refuse at once what would be found out when everything is trained."""
+    from model_training.evaluation.cross_validation import check_folds  # noqa: PLC0415
+
+    split = config.data.split
+    if folds is not None:
+        check_folds(config, folds)
+    elif not (split.validation and split.test):
+        raise ConfigError(
+            "data.split holds no pictures out to calibrate and to measure: raise its shares, or measure by "
+            "cross-validation (--folds)"
+        )
 
 
 # ------------------------------------------------------------------ what several of them do

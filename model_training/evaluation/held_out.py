@@ -30,8 +30,13 @@ class HeldOut:
     test: Predictions
 
 
-def check_fits(run: Path, prepared: Prepared) -> RunFacts:
+def check_fits(run: Path, prepared: Prepared, *, held_out: bool = True) -> RunFacts:
     """Refuse data that the run was not trained with: its test pictures may be among those learned from.
+
+    Args:
+        run: Folder of the run.
+        prepared: The data.
+        held_out: Whether some pictures must be kept for calibrating and for measuring.
 
     Returns:
         What the run says of itself.
@@ -55,10 +60,11 @@ def check_fits(run: Path, prepared: Prepared) -> RunFacts:
             f"{run} was trained on data {learned[:12]}, and {prepared.folder} is {prepared.data_hash[:12]}: "
             "what the one holds out the other may have learned from. Name the data of the run, or train again"
         )
-    for split in ("validation", "test"):
+    for split in ("validation", "test") if held_out else ():
         if not len(prepared.rows(split)):
             raise DataError(
-                f"no picture of {prepared.folder} is held out for {split}: raise data.split.{split}"
+                f"no picture of {prepared.folder} is held out for {split}: raise data.split.{split}, or "
+                "measure by cross-validation (--folds)"
             )
     return facts
 
@@ -85,7 +91,7 @@ def predict(run: Path, prepared: Prepared, config: Config, console: Console) -> 
 
     def predictions(rows: NDArray[np.intp], answered: Matrix) -> Predictions:
         answers = answers_of(labels, targets[rows], known[rows], calibration.scores(answered))
-        return Predictions(answers, answered, _pictures(prepared, rows))
+        return Predictions(answers, answered, pictures_of(prepared, rows))
 
     validation, test = prepared.rows("validation"), prepared.rows("test")
     of_validation, of_test = logits(validation, "Validation pictures"), logits(test, "Test pictures")
@@ -99,7 +105,8 @@ def predict(run: Path, prepared: Prepared, config: Config, console: Console) -> 
     return HeldOut(calibration, predictions(validation, of_validation), predictions(test, of_test))
 
 
-def _pictures(prepared: Prepared, rows: NDArray[np.intp]) -> Pictures:
+def pictures_of(prepared: Prepared, rows: NDArray[np.intp]) -> Pictures:
+    """Facts about some of the pictures."""
     examples = [prepared.examples[row] for row in rows.tolist()]
     return Pictures(
         sha256=tuple(example.sha256 for example in examples),

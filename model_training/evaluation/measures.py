@@ -126,7 +126,9 @@ def _slices(predictions: Predictions, thresholds: Matrix, resampling: Resampling
                 "name": part.name,
                 "pictures": len(some),
                 "labels": int(metrics.measurable(some).sum()),
+                "labels_frequent": int(metrics.measurable(some, FREQUENT).sum()),
                 "map": asdict(drawn.interval(mean_average_precision(some), some)),
+                "map_frequent": asdict(drawn.interval(mean_average_precision(some, FREQUENT), some)),
                 "micro_f1": asdict(drawn.interval(_micro_f1(thresholds), some)),
             }
         )

@@ -13,6 +13,7 @@ from model_training.datasets.prepared import Prepared
 from model_training.evaluation import tables
 from model_training.evaluation.answers import save_predictions
 from model_training.evaluation.calibration import save_calibration
+from model_training.evaluation.cross_validation import cross_validate
 from model_training.evaluation.held_out import HeldOut, check_fits, predict
 from model_training.evaluation.measures import measure
 from model_training.evaluation.notebook import write_notebook
@@ -25,7 +26,9 @@ from model_training.training.run_folder import CALIBRATION, write_json
 FOLDER = "evaluation"
 
 
-def evaluate(run: Path, prepared: Prepared, tracker: Tracker, console: Console) -> dict[str, Any]:
+def evaluate(
+    run: Path, prepared: Prepared, tracker: Tracker, console: Console, *, folds: int | None = None
+) -> dict[str, Any]:
     """Evaluate the network of a run and write everything about it into the run's folder.
 
     Args:
@@ -34,28 +37,36 @@ def evaluate(run: Path, prepared: Prepared, tracker: Tracker, console: Console) 
         prepared: The data that the run was trained on.
         tracker: Gets the headline figures and the files.
         console: For progress and the summary.
+        folds: Calibrate and measure by cross-validation over so many parts of all pictures; None: on those
+            that were held out.
 
     Returns:
         The contents of ``evaluation/metrics.json``.
 
     Raises:
-        ConfigError: the run's configuration cannot be read.
+        ConfigError: the run's configuration cannot be read, or its head cannot be cross-validated.
         RunError: it is no run, or one that was not trained to the end.
         DataError: the data are not those of the run, or nothing is held out.
     """
-    about = check_fits(run, prepared)
+    about = check_fits(run, prepared, held_out=folds is None)
     config = about.config
-    held_out = predict(run, prepared, config, console)
+    if folds is None:
+        held_out = predict(run, prepared, config, console)
+    else:
+        held_out = cross_validate(run, prepared, config, folds, console)
     with console.status("Measuring"):
         measured = measure(
             held_out.test, held_out.calibration, config.evaluation, seed=config.data.split.seed
         )
+    measured["folds"] = folds
     subject = Subject(
         title=config.name,
         names=about.names,
         facts={
             "data": f"{prepared.name}, {prepared.data_hash[:12]}",
             "git commit": about.data["git_commit"] or "unknown",
+            "measured on": f"{len(held_out.test.answers)} pictures"
+            + (f", {folds} folds" if folds else ", held out"),
             "network": f"{config.network.backbone}, {config.network.head} head, {config.input.size} px",
         },
     )

@@ -80,8 +80,9 @@ def summary(measured: Mapping[str, Any]) -> Table:
         ("accuracy", share(measured["accuracy"]), NOTHING),
         ("accuracy of never showing anything", share(measured["accuracy_all_negative"]), NOTHING),
     ]
+    kind = "pictures" if measured.get("folds") else "test pictures"
     note = (
-        f"{measured['pictures']} test pictures in {measured['groups']} groups of near duplicates. "
+        f"{measured['pictures']} {kind} in {measured['groups']} groups of near duplicates. "
         f"Intervals: 95 %, {measured['resamples']} resamples of groups."
     )
     return Table("Summary", note, ("measure", "value", "95 %"), tuple(rows))

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from model_training.config import Network as NetworkConfig
 from model_training.networks import efficientnet_lite
 from model_training.networks.backbones import LITE, build_backbone
+from model_training.networks.class_odds import Classes, classes_of
 from model_training.networks.heads import Kind, build_head, takes_map
 from model_training.tensorflow_runtime import load_tensorflow
 
@@ -69,32 +70,39 @@ def _computing_in(precision: Precision) -> Iterator[None]:
         config.set_dtype_policy(before)
 
 
-def build_network(config: NetworkConfig, *, size: int, labels: int, precision: Precision = "none") -> Network:
+def build_network(
+    config: NetworkConfig, *, size: int, labels: tuple[str, ...], precision: Precision = "none"
+) -> Network:
     """The network with the backbone's weights, the head's drawn at random (Keras' seed decides).
 
     Args:
         config: Which backbone, which weights, which head.
         size: Pixels at a side.
-        labels: How many logits.
+        labels: What the logits are of, as slugs.
         precision: What the backbone computes in; weights and answers are float32 always.
 
     Raises:
-        ConfigError: there is no such backbone, or it takes no pictures of that size.
+        ConfigError: there is no such backbone, it takes no pictures of that size, or the head does not go
+            with it.
         WeightsError: its weights are not there or do not fit.
     """
     load_tensorflow()
+    classes = None
+    if config.head == "class-odds":
+        classes = classes_of(config.backbone, config.weights, labels)
     with _computing_in(precision):
         backbone = build_backbone(config.backbone, size=size, weights=config.weights)
-        return assembled(backbone, config.head, labels)
+        return assembled(backbone, config.head, len(labels), classes)
 
 
-def assembled(backbone: Any, head: Kind, labels: int) -> Network:
+def assembled(backbone: Any, head: Kind, labels: int, classes: Classes | None = None) -> Network:
     """A backbone with a new head, whose weights are drawn at random (Keras' seed decides).
 
     Args:
         backbone: A ``keras.Model`` called ``backbone``: pictures → feature map.
         head: Which kind.
         labels: How many logits.
+        classes: For a head of ``class-odds``: those that the backbone was trained with.
     """
     from keras import Input, Model, layers  # noqa: PLC0415
 
@@ -103,7 +111,7 @@ def assembled(backbone: Any, head: Kind, labels: int) -> Network:
     feature_map = layers.Activation("linear", dtype="float32", name="feature_map")(backbone(images))
     features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(feature_map)
     taken = feature_map if takes_map(head) else features
-    answering = build_head(head, tuple(taken.shape[1:]), labels)
+    answering = build_head(head, tuple(taken.shape[1:]), labels, classes)
     whole = Model(images, [features, answering(taken)], name="network")
     return Network(backbone, Model(images, taken), answering, whole)
 
@@ -118,7 +126,8 @@ def load_network(path: Path) -> Any:
     load_tensorflow()
     from keras import saving  # noqa: PLC0415
 
-    importlib.import_module("model_training.networks.attention")  # makes its layers known to Keras
+    for layers in ("attention", "odds_layer"):  # makes them known to Keras
+        importlib.import_module(f"model_training.networks.{layers}")
     return saving.load_model(path, compile=False)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -104,6 +104,8 @@ def changed(config: Config, values: Mapping[str, Value]) -> Config:
         section = content
         for step in path:
             section = section[step]
+            if section is None:
+                raise ConfigError(f"{name} cannot be changed: the configuration has no {step}")
         section[last] = value
     try:
         return Config.model_validate(content)
@@ -123,6 +125,12 @@ def _read(name: str, wanted: Any) -> Choice | Range:
     raise ConfigError("give a list of values, or a range {low: …, high: …}")
 
 
+def _given(kind: Any) -> Any:
+    """The section of ``Section | None``; any other type as it is."""
+    sections = [one for one in get_args(kind) if isinstance(one, type) and issubclass(one, BaseModel)]
+    return sections[0] if len(sections) == 1 else kind
+
+
 def _kind(name: str) -> Any:
     """The type that the configuration has under a dotted name."""
     kind: Any = Config
@@ -130,7 +138,7 @@ def _kind(name: str) -> Any:
         fields = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
         if part not in fields or (number == 0 and part not in SECTIONS):
             raise ConfigError(f"no such name; a search may change {', '.join(SECTIONS)}")
-        kind = fields[part].annotation
+        kind = _given(fields[part].annotation)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         raise ConfigError("this is a whole section; name one value in it")
     return kind

@@ -16,6 +16,7 @@ from rich.progress import track
 from model_training.config import Augment, Config
 from model_training.datasets.input import batches, epoch_rows, training_batches
 from model_training.training.devices import Part
+from model_training.training.feature_store import FeatureStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Learnable:
     """``[N, H, W, 3]``, memory-mapped."""
     targets: NDArray[np.float32]
     known: NDArray[np.float32]
+    sources: tuple[str, ...]
+    """Of each picture."""
     training: NDArray[np.intp]
     """Rows to learn from."""
     validation: NDArray[np.intp]
@@ -35,6 +38,8 @@ class Learnable:
     """How often each row of ``training`` is drawn, as shares; None: each once."""
     class_weights: NDArray[np.float32] | None
     """``[labels]``; None: all weigh 1."""
+    store: FeatureStore | None = None
+    """Where features of all these pictures may be kept; None: nowhere."""
 
 
 class Pictures:
@@ -81,6 +86,10 @@ class Features:
         for part in self._parts(rows):
             yield self._values[self._position[part]], of.targets[part], of.known[part]
 
+    def of(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """The features of some pictures."""
+        return np.asarray(self._values[self._position[rows]])
+
     def validation(self) -> Iterator[Any]:
         """The features of validation, in order."""
         for part in self._parts(self._learnable.validation):
@@ -97,6 +106,16 @@ Examples = Pictures | Features
 def is_random(augment: Augment) -> bool:
     """Whether the pictures of training differ from epoch to epoch."""
     return augment != Augment()
+
+
+def features_of(
+    front: Callable[[Any], Any], pixels: NDArray[np.uint8], batch: int, console: Console
+) -> Iterator[NDArray[np.float32]]:
+    """What ``front`` makes of all pictures ``[N, H, W, 3]``, part by part, with a progress bar."""
+    rows = np.arange(len(pixels))
+    steps, total = batches(pixels, rows, batch), -(-len(rows) // batch)
+    for images in track(steps, "Features of the frozen backbone", total=total, console=console):
+        yield np.asarray(front(images), np.float32)
 
 
 def computed_features(

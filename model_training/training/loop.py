@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,17 @@ from model_training.training.checkpoints import (
     save_checkpoint,
 )
 from model_training.training.devices import Devices, Part
-from model_training.training.examples import Examples, Learnable, Pictures, computed_features, is_random
+from model_training.training.examples import (
+    Examples,
+    Features,
+    Learnable,
+    Pictures,
+    computed_features,
+    features_of,
+    is_random,
+)
 from model_training.training.losses import elementwise, masked_sum
+from model_training.training.regression import fit_head
 from model_training.training.steps import Answering, Step, build_optimizer, compiled, value_of
 from model_training.training.validation import mean_average_precision
 
@@ -41,6 +51,19 @@ PHASES = ("head", "fine-tune")
 
 class TrainingError(Exception):
     """Training cannot go on. The text says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What came of one."""
+
+    phase: str
+    loss: float
+    measured: float | None
+    learning_rate: float | None
+    """None: nothing moved by steps."""
+    start: float
+    """``time.monotonic()``"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +140,8 @@ class Loop:
         name = PHASES[state.progress.phase]
         if not self._goes_on(state.progress, phase):
             return state
+        if name == "head" and self.config.training.regression:
+            return self._fitted(state)
         examples, answering = self._opened(name)
         step = self._step(name, phase, answering)
         if state.optimizer:
@@ -126,7 +151,23 @@ class Loop:
             state = self._epoch(state, name, examples, step, validate)
         return state
 
+    def _fitted(self, state: Checkpoint) -> Checkpoint:
+        """The head fitted in one go, which counts as one epoch."""
+        start, of, wanted = time.monotonic(), self.learnable, self.config.training.regression
+        assert wanted is not None
+        examples = self._features()
+        with self.console.status("Fitting the head"):
+            rows = of.training
+            sources = [of.sources[row] for row in rows.tolist()]
+            features = examples.of(rows)
+            targets, known = of.targets[rows], of.known[rows]
+            loss = fit_head(self.network.head, features, targets, known, sources=sources, config=wanted)
+        measured = self._validation(examples, Answering(None, self.network.head))()
+        return self._kept(state, Epoch("head", loss, measured, None, start), ())
+
     def _goes_on(self, progress: Progress, phase: Phase) -> bool:
+        if self.config.training.regression and PHASES[progress.phase] == "head":
+            return progress.phase_epochs == 0
         return progress.phase_epochs < phase.epochs and progress.stale < phase.patience
 
     def _opened(self, name: str) -> tuple[Examples, Answering]:
@@ -138,7 +179,15 @@ class Loop:
             network.front, network.head, config.network.dropout
         )
 
-    def _features(self) -> Examples:
+    def _features(self) -> Features:
+        store, of, config = self.learnable.store, self.learnable, self.config
+        if store is not None and len(self.network.front.output_shape) == 2:  # maps take too much room
+            values = store.features(
+                [value_of(weight) for weight in self.network.backbone.weights],
+                config.training.mixed_precision,
+                partial(features_of, self.front, of.pixels, config.input.batch, self.console),
+            )
+            return Features(of, config, values, np.arange(len(of.pixels)))
         return computed_features(
             self.learnable,
             self.config,
@@ -196,25 +245,29 @@ class Loop:
             raise TrainingError(
                 f"the loss of epoch {number + 1} is {loss}: a lower learning rate or a milder loss may help"
             )
-        measured = validate()
+        return self._kept(state, Epoch(name, loss, validate(), rate, start), step.state())
+
+    def _kept(self, state: Checkpoint, epoch: Epoch, optimizer: Arrays) -> Checkpoint:
+        """Report an epoch and write its checkpoint."""
+        number, measured = state.progress.epochs + 1, epoch.measured
         entry = {
-            "epoch": number + 1,
-            "phase": name,
-            "loss": loss,
+            "epoch": number,
+            "phase": epoch.phase,
+            "loss": epoch.loss,
             "validation_map": measured,
-            "learning_rate": rate,
-            "seconds": round(time.monotonic() - start, 3),
+            "learning_rate": epoch.learning_rate,
+            "seconds": round(time.monotonic() - epoch.start, 3),
         }
         progress = state.progress.after(entry, measured)
         weights = self._weights()
         best = weights if progress.is_best else state.best
-        state = Checkpoint(self.fingerprint, progress, weights, step.state(), best)
+        state = Checkpoint(self.fingerprint, progress, weights, optimizer, best)
         if self.devices.chief:
             self.report(progress)
             save_checkpoint(state, self.checkpoints)
         shown = "" if measured is None else f", validation mAP {measured:.4f}"
         mark = " [green]best[/]" if progress.is_best and measured is not None else ""
-        self.console.print(f"epoch {number + 1} ({name}): loss {loss:.4f}{shown}{mark}")
+        self.console.print(f"epoch {number} ({epoch.phase}): loss {epoch.loss:.4f}{shown}{mark}")
         return state
 
     def _learn(self, examples: Examples, step: Step, number: int, name: str) -> float:

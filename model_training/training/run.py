@@ -16,6 +16,7 @@ from model_training.datasets.prepared import Prepared
 from model_training.datasets.weights import class_weights, sampling_weights
 from model_training.export import square_squash
 from model_training.networks.backbones import LITE
+from model_training.networks.class_odds import check_classes
 from model_training.networks.efficientnet_lite import LITE2
 from model_training.networks.network import Network, build_network
 from model_training.projection import DIMENSIONS, Projection, load_projection
@@ -25,7 +26,8 @@ from model_training.tracking import EPOCH_METRIC, Tracker, parameters
 from model_training.training.card import write_card
 from model_training.training.checkpoints import Progress
 from model_training.training.devices import Devices, open_devices
-from model_training.training.examples import Learnable
+from model_training.training.examples import Learnable, is_random
+from model_training.training.feature_store import feature_store
 from model_training.training.loop import Loop
 from model_training.training.run_folder import (
     CARD,
@@ -90,7 +92,7 @@ def train(  # noqa: PLR0913 - each is a thing of its own
         console = Console(quiet=True)
     learnable = _learnable(config, prepared, devices, console)
     with devices.strategy.scope():
-        network = _network(config, len(learnable.labels))
+        network = _network(config, learnable.labels)
     if config.network.weights == "random":
         console.print(
             f"[yellow]The weights of {config.network.backbone} are random: it has seen nothing yet[/]"
@@ -126,10 +128,42 @@ def check(config: Config, prepared: Prepared) -> None:
     Raises:
         ConfigError: nothing to do, or no pictures to learn from.
     """
-    if config.training.head.epochs + config.training.fine_tune.epochs == 0:
+    check_regression(config)
+    training = config.training
+    if not training.regression and training.head.epochs + training.fine_tune.epochs == 0:
         raise ConfigError("training: both phases have 0 epochs, so there is nothing to train")
     if not len(prepared.rows("train")):
         raise ConfigError(f"{prepared.folder} has no pictures to learn from: lower data.split's shares")
+
+
+def check_regression(config: Config) -> None:
+    """Refuse what a head that is fitted in one go, or one that reads the backbone's classes, cannot follow.
+
+    Raises:
+        ConfigError: the configuration asks for both.
+    """
+    training, head = config.training, config.network.head
+    if head == "class-odds":
+        check_classes(config.network.backbone, config.network.weights)
+    if head == "class-odds" and training.fine_tune.epochs:
+        raise ConfigError(
+            "network.head: class-odds reads the classes that the backbone was trained for, and fine-tuning "
+            "makes it forget them: set training.fine_tune.epochs to 0"
+        )
+    if training.regression is None:
+        return
+    for place, asked, possible in (
+        ("network.head", head, ("linear", "class-odds")),
+        ("network.dropout", config.network.dropout, (0.0,)),
+        ("loss.kind", config.loss.kind, ("bce",)),
+        ("loss.class_weights", config.loss.class_weights, ("none",)),
+        ("loss.label_smoothing", config.loss.label_smoothing, (0.0,)),
+        ("input.sampling", config.input.sampling, ("uniform",)),
+        ("input.augment", is_random(config.input.augment), (False,)),
+        ("training.distribute", training.distribute, ("none",)),
+    ):
+        if asked not in possible:
+            raise ConfigError(f"training.regression does not go with {place}: {asked}")
 
 
 def _prepared_tensorflow(config: Config) -> Devices:
@@ -142,7 +176,7 @@ def _prepared_tensorflow(config: Config) -> Devices:
     return open_devices(config.training, batch=config.input.batch)
 
 
-def _network(config: Config, labels: int, *, answering: bool = False) -> Network:
+def _network(config: Config, labels: tuple[str, ...], *, answering: bool = False) -> Network:
     """The network as it learns, or ``answering``: as it is kept, in float32."""
     precision = "none" if answering else config.training.mixed_precision
     return build_network(config.network, size=config.input.size, labels=labels, precision=precision)
@@ -170,6 +204,11 @@ def _learnable(config: Config, prepared: Prepared, devices: Devices, console: Co
         class_weights=class_weights(targets[rows], known[rows], config.loss.class_weights)
         if weighted
         else None,
+        sources=tuple(example.source for example in prepared.examples),
+        # Several processes would write it at once.
+        store=feature_store(prepared.folder, [example.sha256 for example in prepared.examples], spec.id)
+        if config.training.distribute == "none"
+        else None,
     )
 
 
@@ -183,7 +222,7 @@ def _write(loop: Loop, progress: Progress, to: Path, console: Console) -> None:
     """The network, its projection and its card."""
     config, whole = loop.config, loop.network.whole
     if config.training.mixed_precision != "none":
-        kept = _network(config, len(loop.learnable.labels), answering=True).whole
+        kept = _network(config, loop.learnable.labels, answering=True).whole
         for weight, trained in zip(kept.weights, whole.weights, strict=True):
             weight.assign(value_of(trained))
         whole = kept
@@ -246,8 +285,10 @@ def plan(config: Config, prepared: Prepared) -> list[str]:
         f"backbone {network.backbone} at {size} px with weights {weights}",
         f"head {network.head}, loss {config.loss.kind}",
     ]
+    if training.regression:
+        lines.append(f"the head fitted in one go, penalty {training.regression.penalty:g}")
     steps = -(-count // config.input.batch)
     for what, phase in (("the head", training.head), ("fine-tuning", training.fine_tune)):
-        if phase.epochs:
+        if phase.epochs and not (training.regression and phase is training.head):
             lines.append(f"{what}: up to {phase.epochs} epochs of {steps} steps, at {phase.learning_rate:g}")
     return lines

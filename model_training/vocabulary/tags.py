@@ -21,7 +21,11 @@ def slugify(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """One entry. ``kind`` is ``leaf`` or ``ancestor``; ``classes`` are positions in the softmax."""
+    """One entry. ``kind`` is ``leaf`` or ``ancestor``; ``classes`` are positions in the softmax.
+
+    A ``trained`` tag has a head of its own, which scores it alone; its classes, if it has any, say where it
+    stands in the tree.
+    """
 
     slug: str
     name: str
@@ -30,6 +34,7 @@ class Tag:
     parents: tuple[str, ...]
     synonyms: tuple[str, ...]
     threshold: float
+    trained: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """What the catalogue needs to know; the classes stay inside the model."""
@@ -57,13 +62,28 @@ class Vocabulary:
 
     @property
     def id(self) -> str:
-        """Names the contents: another tag, class, name or threshold is another vocabulary."""
-        contents = [[tag.as_json(), sorted(tag.classes)] for tag in self.tags]
+        """Names the contents: another tag, class, head, name or threshold is another vocabulary."""
+        # What has no head is named as before there were any.
+        contents = [
+            [tag.as_json(), sorted(tag.classes), *(["trained"] if tag.trained else [])] for tag in self.tags
+        ]
         digest = hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
         return f"{self.source}-{digest[:12]}"
 
+    def above(self) -> dict[str, frozenset[str]]:
+        """For each tag all tags over it, its parents and theirs, by slug."""
+        parents = {tag.slug: tag.parents for tag in self.tags}
+        found: dict[str, frozenset[str]] = {}
+
+        def collect(slug: str) -> frozenset[str]:
+            if slug not in found:
+                found[slug] = frozenset(parents[slug]).union(*map(collect, parents[slug]))
+            return found[slug]
+
+        return {slug: collect(slug) for slug in parents}
+
     def membership(self, classes: int) -> NDArray[np.float32]:
-        """0/1 matrix ``[classes, L]``: probabilities times it are scores."""
+        """0/1 matrix ``[classes, L]``: probabilities times it are the scores of tags made of classes."""
         matrix = np.zeros((classes, len(self.tags)), dtype=np.float32)
         for column, tag in enumerate(self.tags):
             matrix[sorted(tag.classes), column] = 1

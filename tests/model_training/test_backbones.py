@@ -11,12 +11,15 @@ import pytest
 from model_training import weights
 from model_training.config import ConfigError, Network
 from model_training.networks.backbones import build_backbone, preprocessing
+from model_training.networks.class_odds import classes_of
 from model_training.networks.network import build_network, folded, load_network
 from model_training.tensorflow_runtime import load_tensorflow
 from model_training.weights import WeightsError, WeightsPackage, package_state
 
 # Keras 3.15 hands its variables to NumPy 2 in a way that NumPy calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+LABELS = ("dog", "person", "sea")
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +98,34 @@ def test_weights_other_than_those_that_were_checked_are_refused() -> None:
         package_state(other)
 
 
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"backbone": "VGG16", "weights": "random"},
+        {"backbone": "VGG16", "weights": "package"},
+        {"backbone": "efficientnet-lite0", "weights": "random"},
+        {"backbone": "efficientnet-lite2", "weights": Path("own.weights.h5")},
+    ],
+)
+def test_a_head_that_reads_classes_is_refused_for_a_backbone_that_brings_none(network: Any) -> None:
+    with pytest.raises(ConfigError, match=r"network\.head: class-odds needs the classes"):
+        build_network(Network(**network, head="class-odds"), size=32, labels=LABELS)
+
+
+def test_the_classes_of_a_backbone_are_those_of_its_labels_tags() -> None:
+    labels = ("dog", "golden-retriever", "nothing-that-anybody-knows")
+    known = classes_of("efficientnet-lite2", "package", labels)
+    assert known.kernel.shape == (1280, 1000)
+    assert known.bias.shape == (1000,)
+    dogs, retriever, nothing = known.membership.T
+    assert (retriever.sum(), retriever[207], nothing.sum()) == (1, 1, 0)
+    assert dogs.sum() > 100
+    assert (dogs >= retriever).all()
+
+
 def test_a_folded_network_answers_as_the_one_that_was_saved(tmp_path: Path, pictures: Any) -> None:
     config = Network(backbone="efficientnet-lite0", weights="random", head="ml-decoder")
-    network = build_network(config, size=32, labels=3)
+    network = build_network(config, size=32, labels=LABELS)
     network.whole.save(tmp_path / "network.keras")
     loaded = load_network(tmp_path / "network.keras")
     bare = folded(loaded, config.backbone)
@@ -110,7 +138,7 @@ def test_a_folded_network_answers_as_the_one_that_was_saved(tmp_path: Path, pict
 
 
 def test_upper_layers_are_the_last_ones_that_learn_and_none_is_batch_norm() -> None:
-    network = build_network(Network(backbone="efficientnet-lite0", weights="random"), size=32, labels=3)
+    network = build_network(Network(backbone="efficientnet-lite0", weights="random"), size=32, labels=LABELS)
     names = [layer.name for layer in network.upper_layers(0.08)]
     assert names == ["block15_expand", "block15_depthwise", "block15_project", "head"]
     assert network.upper_layers(0) == []
@@ -125,7 +153,7 @@ def test_a_mixed_network_computes_in_half_precision_and_answers_in_float32(
     precision: Any, pictures: Any
 ) -> None:
     config = Network(backbone="efficientnet-lite0", weights="random", head="attention")
-    network = build_network(config, size=32, labels=3, precision=precision)
+    network = build_network(config, size=32, labels=LABELS, precision=precision)
     assert network.backbone.get_layer("stem").compute_dtype == precision
     assert {weight.dtype for weight in network.whole.weights} == {"float32"}
     features, logits = network.whole(pictures, training=False)

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from model_training.networks.attention import ResidualAttention
+from model_training.networks.class_odds import FLOOR, Classes
 from model_training.networks.heads import build_head, takes_map
 from model_training.networks.network import load_network
 
@@ -44,8 +45,57 @@ def randomised(model: Any) -> dict[str, Any]:
     return {weight.path.removeprefix("head/"): weight.numpy().astype(np.float64) for weight in model.weights}
 
 
-def test_only_the_linear_head_looks_at_pooled_features() -> None:
-    assert [takes_map(kind) for kind in ("linear", "attention", "ml-decoder")] == [False, True, True]
+def classes() -> Classes:
+    """Seven classes: the first label has two of them, the second the same and one more, the last has none."""
+    random = np.random.default_rng(4)
+    membership = np.zeros((7, LABELS), np.float32)
+    for column, members in enumerate(([0, 1], [0, 1, 2], [3], [4, 5, 6], [])):
+        membership[members, column] = 1
+    kernel = random.normal(size=(MAP[-1], 7)).astype(np.float32)
+    return Classes(kernel, random.normal(size=7).astype(np.float32), membership)
+
+
+def test_only_the_linear_heads_look_at_pooled_features() -> None:
+    kinds: Any = ("linear", "class-odds", "attention", "ml-decoder")
+    assert [takes_map(kind) for kind in kinds] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0], ids=["unsure", "surer than anything"])
+def test_class_odds_are_added_to_a_regression_as_far_as_they_are_trusted(scale: float) -> None:
+    known = classes()
+    head = build_head("class-odds", MAP[-1:], LABELS, known)
+    random = np.random.default_rng(5)
+    for weight in head.trainable_weights:
+        weight.assign(random.normal(size=tuple(weight.shape)))
+    kernel, bias = (values.astype(np.float64) for values in head.get_layer("logits").get_weights())
+    trust = head.get_layer("class_odds").trust.numpy().astype(np.float64)
+    features = (scale * random.normal(size=(20, MAP[-1]))).astype(np.float32)
+
+    probabilities = softmax(features.astype(np.float64) @ known.kernel + known.bias, axis=1)
+    shown = np.clip(probabilities @ known.membership, FLOOR, 1 - FLOOR)
+    odds = np.log(shown / (1 - shown))
+    odds[:, -1] = 0  # it has no class
+    expected = features @ kernel + bias + trust * odds
+    assert head(features).numpy() == pytest.approx(expected, rel=1e-3, abs=0.02)
+    assert head.get_layer("class_odds").log_odds(features).numpy() == pytest.approx(odds, rel=1e-3, abs=0.02)
+    if scale > 1:
+        assert np.abs(odds).max() == pytest.approx(np.log(1 / FLOOR - 1)), "meant to reach the floor"
+
+
+def test_a_label_without_classes_gets_nothing_from_them() -> None:
+    head = build_head("class-odds", MAP[-1:], LABELS, classes())
+    features = np.random.default_rng(6).normal(size=(5, MAP[-1])).astype(np.float32)
+    for weight in head.get_layer("logits").weights:
+        weight.assign(np.zeros(tuple(weight.shape)))
+    answers = head(features).numpy()
+    assert not answers[:, -1].any()
+    assert answers[:, :-1].all()
+
+
+def test_the_classes_of_the_backbone_do_not_learn() -> None:
+    head = build_head("class-odds", MAP[-1:], LABELS, classes())
+    learning = {weight.path.removeprefix("head/") for weight in head.trainable_weights}
+    assert learning == {"logits/kernel", "logits/bias", "class_odds/trust"}
 
 
 @pytest.mark.parametrize("temperatures", [(1.0,), (1.0, 2.0, 99.0)])
@@ -104,9 +154,10 @@ def test_more_labels_than_queries_share_them_in_groups(feature_map: Any) -> None
     assert head(feature_map).shape == (2, 250)
 
 
-@pytest.mark.parametrize("kind", ["linear", "attention", "ml-decoder"])
+@pytest.mark.parametrize("kind", ["linear", "class-odds", "attention", "ml-decoder"])
 def test_a_saved_head_answers_as_before(tmp_path: Path, kind: Any, feature_map: Any) -> None:
-    head = build_head(kind, MAP if takes_map(kind) else MAP[-1:], LABELS)
+    known = classes() if kind == "class-odds" else None
+    head = build_head(kind, MAP if takes_map(kind) else MAP[-1:], LABELS, known)
     randomised(head)
     taken = feature_map if takes_map(kind) else feature_map[:, 0, 0]
     head.save(tmp_path / "head.keras")

@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+import tomllib
+from importlib.resources import files
 from typing import Any
 
+import numpy as np
 import pytest
 
-from model_training.vocabulary import Tag, Vocabulary, build_vocabulary
+from model_training.vocabulary import (
+    CurationError,
+    Tag,
+    Vocabulary,
+    build_vocabulary,
+    hint_classes,
+    with_heads,
+)
 from model_training.vocabulary.tags import slugify
 from model_training.vocabulary.wordnet import WordNet
 
@@ -162,3 +172,93 @@ def test_wordnet_knows_what_lies_above_a_dog() -> None:
     assert {"retriever", "dog", "mammal", "animal", "entity"} <= above
     with pytest.raises(KeyError):
         wordnet.synset("n00000000")
+
+
+HEADS = {"dog": 0.5, "sofa": 0.4, "person": 0.6, "giraffe": 0.5, "bowl": 0.5, "kite": 0.5}
+
+
+@pytest.fixture(scope="module")
+def joined(vocabulary: Vocabulary) -> dict[str, Tag]:
+    return {tag.slug: tag for tag in with_heads(vocabulary, HEADS).tags}
+
+
+def test_a_head_for_a_tag_that_is_there_makes_no_second_one(
+    vocabulary: Vocabulary, joined: dict[str, Tag]
+) -> None:
+    assert len(joined) == len(vocabulary.tags) + 4
+    assert len({tag.name.casefold() for tag in joined.values()}) == len(joined)
+    assert (joined["dog"].trained, joined["dog"].threshold) == (True, 0.5)
+    assert len(joined["dog"].classes) == 118
+    assert joined["golden-retriever"].parents == ("retriever",)
+    assert not joined["golden-retriever"].trained
+
+
+def test_a_new_tag_takes_its_place_in_the_tree(joined: dict[str, Tag]) -> None:
+    assert joined["giraffe"].parents == ("animal",)
+    assert joined["person"].kind == "ancestor"
+    assert "people" in joined["person"].synonyms
+    assert joined["baseball-player"].parents == ("person",)
+
+
+def test_a_parent_that_stands_above_a_new_one_is_no_parent_any_more(
+    tags: dict[str, Tag], joined: dict[str, Tag]
+) -> None:
+    assert tags["soup-bowl"].parents == joined["bowl"].parents == ("kitchenware",)
+    assert joined["soup-bowl"].parents == ("bowl",)
+
+
+def test_a_word_that_became_a_tag_is_no_synonym_any_more(
+    tags: dict[str, Tag], joined: dict[str, Tag]
+) -> None:
+    assert "kite" in tags["kite-bird"].synonyms
+    assert "kite" not in joined["kite-bird"].synonyms
+
+
+def test_all_that_is_trained_has_its_place_and_every_parent_is_an_ancestor(vocabulary: Vocabulary) -> None:
+    mapping = tomllib.loads((files("model_training") / "photographs.toml").read_text(encoding="utf-8"))
+    everything = with_heads(vocabulary, dict.fromkeys(mapping["tags"], 0.5))
+    assert {tag.slug for tag in everything.tags if tag.trained} == set(mapping["tags"])
+    kinds = {tag.slug: tag.kind for tag in everything.tags}
+    assert {kinds[parent] for tag in everything.tags for parent in tag.parents} == {"ancestor"}
+    names = [tag.name.casefold() for tag in everything.tags]
+    assert len(names) == len(set(names))
+    synonyms = {synonym.casefold() for tag in everything.tags for synonym in tag.synonyms}
+    assert not synonyms & {*names, *everything.labels}
+
+
+def test_above_are_parents_and_theirs(vocabulary: Vocabulary) -> None:
+    above = with_heads(vocabulary, HEADS).above()
+    assert above["golden-retriever"] == {"retriever", "dog", "animal"}
+    assert above["soup-bowl"] == {"bowl", "kitchenware"}
+    assert above["person"] == set()
+
+
+def test_another_head_is_another_vocabulary(vocabulary: Vocabulary) -> None:
+    same = vocabulary.tags[0].threshold
+    heads: list[dict[str, float]] = [{}, {"dog": 0.5}, {"dog": 0.4}, {"cat": 0.5}, {"tench": same}]
+    assert len({with_heads(vocabulary, each).id for each in heads}) == len(heads)
+    assert with_heads(vocabulary, {}).id == vocabulary.id
+
+
+def test_a_head_that_nobody_curated_is_refused(vocabulary: Vocabulary) -> None:
+    with pytest.raises(CurationError, match="unicorn-rider"):
+        with_heads(vocabulary, {"unicorn-rider": 0.5})
+
+
+def test_a_head_whose_parent_has_none_is_refused(vocabulary: Vocabulary) -> None:
+    with pytest.raises(CurationError, match=r"stop-sign: no head for \['sign'\]"):
+        with_heads(vocabulary, {"stop-sign": 0.5})
+
+
+def test_classes_hint_at_their_own_tag_or_at_one_that_has_none(
+    vocabulary: Vocabulary, tags: dict[str, Tag]
+) -> None:
+    matrix = hint_classes(vocabulary, ["dog", "giraffe", "tree", "red-disc"], 1000)
+    assert matrix.dtype == np.float32
+    hinting = [set(column.nonzero()[0].tolist()) for column in matrix.T]
+    assert hinting == [
+        set(tags["dog"].classes),
+        set(tags["zebra"].classes | tags["gazelle"].classes),
+        set(),
+        set(),
+    ]

@@ -80,7 +80,7 @@ def test_an_answer_comes_with_the_spec_of_its_version(
     assert answer.scores.shape == (3, len(spec.labels))
     assert answer.scores.dtype == answer.embeddings.dtype == np.float32
     assert np.linalg.norm(answer.embeddings, axis=1) == pytest.approx(np.ones(3), abs=1e-5)
-    assert spec.identity.name == "efficientnet-lite2-imagenet1k"
+    assert spec.identity.name == "efficientnet-lite2-imagenet1k-photographs"
     assert spec.identity.version == 1
     assert spec.preprocess.id == spec.identity.preprocess_id
     best = {spec.labels[i] for i in np.argsort(-answer.scores[1])[:3]}

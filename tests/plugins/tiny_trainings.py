@@ -66,6 +66,7 @@ def tiny_pictures() -> Learnable:
         pixels=pixels,
         targets=targets,
         known=known,
+        sources=("drawn",) * count,
         training=rows[:TRAINING],
         validation=rows[TRAINING:],
         sampling_weights=None,

@@ -1,0 +1,89 @@
+"""The heads of the default model: what ImageNet's classes cannot say, people and scenes, or say badly.
+
+For each tag a logistic regression on the backbone's 1,280 features and on the log-odds of what the
+backbone's own classes say of the tag, with the calibration of its run folded into it. Trained by
+``python -m model_training train`` on labelled photographs and taken out of the run by ``take-heads``.
+What they were trained on: ``model_card.md`` beside this file; what they reach: docs/models.md.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+FILE = "efficientnet-lite2-photographs.npz"
+CARD = "model_card.md"
+_THRESHOLD_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heads:
+    """Score of a tag = sigmoid(features · kernel + bias + trust · log-odds), a probability.
+
+    The log-odds are those of ``model_training.networks.class_odds.class_log_odds``: that the picture shows
+    any of the classes that hint at the tag, 0 where none does.
+    """
+
+    labels: tuple[str, ...]
+    """The tags, as slugs, in the order of the alphabet."""
+    kernel: NDArray[np.float32]
+    """``[features, labels]``"""
+    bias: NDArray[np.float32]
+    """``[labels]``"""
+    trust: NDArray[np.float32]
+    """``[labels]``: 0 where no class hints at the tag."""
+    thresholds: NDArray[np.float32]
+    """``[labels]``: the score from which on a tag is shown."""
+
+    def shown_from(self) -> dict[str, float]:
+        """The threshold of each tag."""
+        # Rounded, because people read it: 0.35 and not 0.3499999940395355.
+        rounded = (round(float(threshold), _THRESHOLD_DIGITS) for threshold in self.thresholds)
+        return dict(zip(self.labels, rounded, strict=True))
+
+    def of(self, labels: tuple[str, ...]) -> Heads:
+        """Those of some tags, in another order.
+
+        Raises:
+            KeyError: there is no head for one of them.
+        """
+        column = {label: position for position, label in enumerate(self.labels)}
+        order = [column[label] for label in labels]
+        return Heads(
+            labels, self.kernel[:, order], self.bias[order], self.trust[order], self.thresholds[order]
+        )
+
+
+def read_heads(content: bytes) -> Heads:
+    """What a file of :func:`heads_file` holds."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        numbers = [arrays[name].astype(np.float32) for name in ("kernel", "bias", "trust", "thresholds")]
+        return Heads(tuple(map(str, arrays["labels"])), *numbers)
+
+
+def heads_file(heads: Heads) -> bytes:
+    """The file that is shipped: the kernel as float16, which is exact to a thousandth of a weight."""
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        labels=np.array(heads.labels),
+        kernel=heads.kernel.astype(np.float16),
+        bias=heads.bias.astype(np.float32),
+        trust=heads.trust.astype(np.float32),
+        thresholds=heads.thresholds.astype(np.float32),
+    )
+    return content.getvalue()
+
+
+def load_heads() -> Heads:
+    """The heads that are shipped with the package."""
+    return read_heads(files(__package__).joinpath(FILE).read_bytes())
+
+
+def model_card() -> str:
+    """The model card of the default model, Markdown."""
+    return files(__package__).joinpath(CARD).read_text(encoding="utf-8")

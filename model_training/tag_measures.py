@@ -1,6 +1,6 @@
 """Measures the tags of a model on labelled photographs: how often what is shown is right.
 
-The thresholds in the curation were chosen by this table: docs/models.md.
+It flatters what has learned from these pictures: docs/models.md.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import os
 import tomllib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
@@ -20,6 +21,9 @@ from numpy.typing import NDArray
 
 from model_training.datasets.examples import DataSet, Example
 from pipeline.ports import PreprocessSpec
+
+_ENOUGH = 1000
+"""Pictures that are labelled completely for a tag: fewer of them show too little of what it is not."""
 
 Network = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
@@ -60,8 +64,8 @@ def labelled(folder: Path | None = None) -> DataSet:
     """The photographs with the tags of the vocabulary for labels, by the mapping in ``photographs.toml``.
 
     A set says something only of the tags that have a word in it. What is missing on a picture of a set that
-    names everything is a no; on one of another set it stays unknown, unless no picture that is labelled
-    completely has the tag: then nothing but the missing word could teach what the tag is not.
+    names everything is a no; on one of another set it stays unknown, unless the sets that are labelled
+    completely for the tag have few pictures: then the missing word has to teach what the tag is not.
 
     Raises:
         NoPhotographsError: there is no such folder.
@@ -73,9 +77,11 @@ def labelled(folder: Path | None = None) -> DataSet:
         slug: {name: frozenset(said) for name, said in sets.items()} for slug, sets in mapping["tags"].items()
     }
     absent: dict[str, set[str]] = {name: set(slugs) for name, slugs in mapping["absent"].items()}
-    trusted = {slug: (sets.keys() & complete) or sets.keys() for slug, sets in words.items()}
+    pictures = photographs(folder)
+    sizes = Counter(picture.collection for picture in pictures)
+    trusted = {slug: _trusted(sets.keys(), complete, sizes) for slug, sets in words.items()}
     examples = []
-    for picture in photographs(folder):
+    for picture in pictures:
         if not picture.labels:
             continue  # nobody labelled it: nothing is known of it
         name = picture.collection
@@ -85,6 +91,12 @@ def labelled(folder: Path | None = None) -> DataSet:
         if positive or denied:
             examples.append(Example(picture.path, name, positive, frozenset(denied - positive)))
     return DataSet(tuple(words), {slug: slug.replace("-", " ") for slug in words}, tuple(examples))
+
+
+def _trusted(sets: Collection[str], complete: set[str], sizes: Mapping[str, int]) -> set[str]:
+    """Of the sets that name a tag those whose missing word is a no."""
+    full = complete.intersection(sets)
+    return full if sum(sizes[name] for name in full) >= _ENOUGH else set(sets)
 
 
 def prepared(

@@ -58,6 +58,13 @@ def test_what_a_set_does_not_speak_of_stays_unknown(data: DataSet) -> None:
     assert known[:, tree].sum() == targets[:, tree].sum() > 0, "other sets name their trees completely"
 
 
+def test_what_is_no_sky_is_learned_where_a_small_set_alone_names_it_completely(data: DataSet) -> None:
+    targets, known = _of(data, "corel5k").targets()
+    sky = data.labels.index("sky")
+    assert known[:, sky].all()
+    assert 0 < targets[:, sky].sum() < 0.5 * len(targets)
+
+
 def test_the_configuration_that_comes_along_is_one(data: DataSet) -> None:
     config = load_config(Path(str(files("model_training.configs") / "photographs.yaml")))
     assert set(config.data.drop_labels) <= set(data.labels)

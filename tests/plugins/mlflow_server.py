@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 import requests
 
 from tests.plugins.object_store import ObjectStore
+from tests.plugins.ports import free_ports
 from tests.plugins.processes import stopped, wait_for
 
 _STARTS_WITHIN_S = 240
@@ -36,9 +36,7 @@ def mlflow_serving(work: Path, database: str, store: ObjectStore, bucket: str) -
         store: where ``bucket`` is.
         bucket: gets the artifacts. The clients never see it: the server hands them through.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     s3 = store.environment()
     environment = os.environ | {
         "MLFLOW_DISABLE_TELEMETRY": "true",

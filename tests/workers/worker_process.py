@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -13,23 +12,18 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.plugins.ports import free_ports
 from tests.workers.desk import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = ("-m", "workers")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class WorkerProcess:
     def __init__(
         self, environment: dict[str, str], output: Path, *, command: tuple[str, ...] = COMMAND
     ) -> None:
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self.output = output
         ours = {"VITRINE_HEALTH_PORT": str(self.port), "VITRINE_LOG_FORMAT": "json", **environment}
         with output.open("w") as file:

@@ -16,6 +16,9 @@ from model_training.weights import package_state
 
 FLOOR = 1e-5
 """No class is thought less likely, nor any surer than 1 - FLOOR: log-odds are finite."""
+FIRST_TRUST = 0.3
+"""What log-odds of classes are worth before anything is learned. A softmax divides what a picture shows
+among its classes, so they exaggerate how unlikely a thing is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

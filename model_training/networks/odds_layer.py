@@ -12,14 +12,14 @@ load_tensorflow()
 import keras  # noqa: E402
 from keras import layers, ops  # noqa: E402
 
-from model_training.networks.class_odds import Classes, class_log_odds  # noqa: E402
+from model_training.networks.class_odds import FIRST_TRUST, Classes, class_log_odds  # noqa: E402
 
 
 @keras.saving.register_keras_serializable(package="vitrine")
 class ClassOdds(layers.Layer):  # type: ignore[misc]  # Keras has no types
     """For each label the log-odds of its classes times a learned trust; 0 for a label without classes."""
 
-    def __init__(self, labels: int, classes: int, first_trust: float = 0.3, **kwargs: Any) -> None:
+    def __init__(self, labels: int, classes: int, first_trust: float = FIRST_TRUST, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.labels, self.classes, self.first_trust = labels, classes, first_trust
 

@@ -16,15 +16,13 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from model_training.config import Regression
+from model_training.networks.class_odds import FIRST_TRUST
 
 Values = NDArray[np.float32]
 _SMALLEST_SPREAD = 1e-3
 _TRUST_PENALTY = 0.01
 """Of the distance from the first trust: what an exact label with few pictures can do without."""
 _FLAT = 1e-6
-FIRST_TRUST = 0.3
-"""What log-odds of classes are worth before anything is learned. A softmax divides what a picture shows
-among its classes, so they exaggerate how unlikely a thing is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

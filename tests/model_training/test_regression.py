@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from model_training.config import Config, ConfigError, Regression
+from model_training.networks.class_odds import FIRST_TRUST
 from model_training.training.examples import Learnable
-from model_training.training.regression import FIRST_TRUST, Fitted, fit_regression, learning_weights
+from model_training.training.regression import Fitted, fit_regression, learning_weights
 from model_training.training.run import check_regression
 from tests.plugins.tiny_trainings import (
     TRAINING,

@@ -14,6 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from model_training.default_model import build_default
+from model_training.export import frozen
 from model_training.networks import efficientnet_lite
 from model_training.networks.efficientnet_lite import LITE2
 from model_training.tensorflow_runtime import load_tensorflow
@@ -26,28 +27,18 @@ PICTURES = 64
 def backbone(folder: Path) -> Any:
     """The folded network with its thousand logits, saved and loaded as the default model is."""
     tf = load_tensorflow()
-    from tensorflow.python.framework.convert_to_constants import (  # noqa: PLC0415 - TensorFlow is set up first
-        convert_variables_to_constants_v2,
-    )
-
     network = efficientnet_lite.build(LITE2)
     efficientnet_lite.load_state(LITE2, network, package_state(EFFICIENTNET_LITE2))
     folded = efficientnet_lite.folded(LITE2, network)
     signature = [tf.TensorSpec([None, LITE2.size, LITE2.size, 3], tf.uint8, name="images")]
 
     @tf.function(input_signature=signature)
-    def answer(images: Any) -> Any:
-        return folded(tf.cast(images, tf.float32), training=False)[1]
-
-    frozen = convert_variables_to_constants_v2(answer.get_concrete_function())
-
-    @tf.function(input_signature=signature)
-    def constant(images: Any) -> dict[str, Any]:
-        return {"logits": frozen(images)[0]}
+    def answer(images: Any) -> dict[str, Any]:
+        return {"logits": folded(tf.cast(images, tf.float32), training=False)[1]}
 
     module = tf.Module()
-    module.answer = constant
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": constant})
+    module.answer = frozen(tf, answer)
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.answer})
     return tf.saved_model.load(str(folder))
 
 

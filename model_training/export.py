@@ -79,7 +79,7 @@ def _answer(tf: Any, exported: Exported) -> Any:
     return answer
 
 
-def _frozen(tf: Any, function: Any) -> Any:
+def frozen(tf: Any, function: Any) -> Any:
     """The same function with its variables as constants; outputs keep their names."""
     from tensorflow.python.framework.convert_to_constants import (  # noqa: PLC0415
         convert_variables_to_constants_v2,
@@ -87,11 +87,11 @@ def _frozen(tf: Any, function: Any) -> Any:
 
     concrete = function.get_concrete_function()
     names = sorted(concrete.structured_outputs)  # the order in which a dictionary is flattened
-    frozen = convert_variables_to_constants_v2(concrete)
+    constants = convert_variables_to_constants_v2(concrete)
 
     @tf.function(input_signature=function.input_signature)
     def constant(images: Any) -> dict[str, Any]:
-        return dict(zip(names, frozen(images), strict=True))
+        return dict(zip(names, constants(images), strict=True))
 
     return constant
 
@@ -142,7 +142,7 @@ def export(exported: Exported, to: Path) -> None:
     """Write the SavedModel with its extras into a folder that does not exist yet."""
     tf = load_tensorflow()
     module = tf.Module()
-    module.answer = _frozen(tf, _answer(tf, exported))
+    module.answer = frozen(tf, _answer(tf, exported))
     module.spec = _spec(tf, exported)
     tf.saved_model.save(module, str(to), signatures={"serving_default": module.answer, "spec": module.spec})
     _write_extras(tf, exported, to / "assets.extra")

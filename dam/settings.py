@@ -102,6 +102,7 @@ INSTALLED_APPS = [
     "dam.assets",
     "dam.tagging",
     "dam.search",
+    "dam.rollout",
     "dam.api",
     "dam.library",
     "dam.loops",

@@ -121,6 +121,27 @@ class DeadLetter(models.Model):
         return f"dead letter {self.pk} of {self.queue} ({self.state})"
 
 
+class Routing(models.Model):
+    """The one row that says which versions live jobs ask for, by their labels on the model server."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    live_label = models.CharField(max_length=64, blank=True, help_text="Empty: the server's default.")
+    trial_label = models.CharField(max_length=64, blank=True)
+    trial_share = models.FloatField(
+        default=0.0, help_text="Of the assets that ask for the trial."
+    )
+    salt = models.CharField(max_length=64, blank=True, help_text="Another one chooses other assets.")
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(condition=Q(id=1), name="routing_is_one_row"),
+            models.CheckConstraint(condition=Q(trial_share__range=(0, 1)), name="routing_share_is_a_share"),
+        )
+
+    def __str__(self) -> str:
+        return "routing"
+
+
 class Round(models.Model):
     """When the relays last began one of their regular rounds; whoever moves the clock on does the work."""
 

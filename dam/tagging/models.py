@@ -63,6 +63,17 @@ class ModelVersion(models.Model):
     vocabulary_id = models.CharField(max_length=128)
     embedding_id = models.CharField(max_length=128)
     metrics = models.JSONField(default=dict, blank=True)
+    registry_version = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Its number in the model registry, which may be another one."
+    )
+    withdrawn_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since then nothing that people see follows from its answers."
+    )
+    followed_to = models.BigIntegerField(
+        null=True,
+        editable=False,
+        help_text="Assets up to this id follow its withdrawal or its return already; null: all do.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -85,6 +96,9 @@ class Prediction(models.Model):
     tag_ids = ArrayField(models.IntegerField(), help_text="Labels above the worker's floor, best first.")
     scores = ArrayField(models.FloatField(), help_text="Their probabilities, in the same order.")
     embedding = HalfVectorField(dimensions=EMBEDDING_DIMENSIONS, null=True)
+    predict_ms = models.FloatField(
+        null=True, help_text="The model server's time for this picture: that of its batch, divided."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -112,9 +126,17 @@ class Decision(models.Model):
     verdict = models.CharField(max_length=10, choices=Verdict)
     decided_by = models.ForeignKey("auth.User", null=True, on_delete=models.SET_NULL, related_name="+")
     decided_at = models.DateTimeField()
+    model_version = models.ForeignKey(
+        ModelVersion,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="decisions",
+        help_text="Whose answer the person saw.",
+    )
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["asset", "tag"], name="decision_unique"),)
+        indexes = (models.Index(fields=["model_version", "decided_at"], name="decision_by_model"),)
 
     def __str__(self) -> str:
         return f"{self.tag} {self.verdict} for asset {self.asset_id}"

@@ -130,6 +130,9 @@ class EmbeddedSystem:
         )
 
         # What takes longest goes first: the model server imports TensorFlow, or the model is built.
+        if not system.has_registry(self.home, os.environ):
+            # Nobody but the newest version can be meant; the model server writes it anew.
+            layout.models_config.unlink(missing_ok=True)
         build: Child | None = None
         if model_versions(layout.models):
             self._start_model_server(layout)
@@ -143,11 +146,13 @@ class EmbeddedSystem:
             with self.tell.step("Starting the database" if created else "Creating the database"):
                 self.supervisor.start(system.Database(server))
         self._finish(self._task(layout, "migrate", "dam.cli", "migrate"), "Bringing its tables up to date")
+        account = self._service_account(layout)
         if build is not None:
             self._finish(build, "Building the default model, this once")
             self._start_model_server(layout)
         for service in (system.web, system.relay, system.worker):
             self.supervisor.start(service(layout))
+        self._finish(account, "Making the account of the controller")
         self._register_models(layout)
         # It reads answers by the tags of the model that gave them.
         self.supervisor.start(system.results_writer(layout))
@@ -158,6 +163,7 @@ class EmbeddedSystem:
                 what="Starting the model server and the pages",
                 within_s=_READY_WITHIN_S,
             )
+        self.supervisor.start(system.controller(layout))
         update_state(self.home, address=layout.address)
         self._welcome(layout, link)
 
@@ -165,6 +171,11 @@ class EmbeddedSystem:
         for version in model_versions(layout.models):
             register = self._task(layout, "register_model", "dam.cli", "register_model", str(version))
             self._finish(register, f"Reading the tags of model {version.name}")
+
+    def _service_account(self, layout: Layout) -> Child:
+        words = ("service_account", "controller", "--permission", "rollout.manage_rollout")
+        token = str(layout.controller_token)
+        return self._task(layout, "service_account", "dam.cli", *words, "--token-file", token)
 
     def _start_model_server(self, layout: Layout) -> None:
         layout.model_server_ready.unlink(missing_ok=True)

@@ -23,8 +23,8 @@ DEFAULT_PORT = 8000
 MARK = "VITRINE_SUPERVISED"
 """In the environment of every child: the home it belongs to."""
 
-STOP_ORDER = (("web", "relay"), ("worker",), ("results writer",), ("model server",), ("postgres",))
-"""No new work first, then along the way of a picture, the database last."""
+STOP_ORDER = (("controller",), ("web", "relay"), ("worker",), ("results writer",), ("model server",), ("postgres",))
+"""Whoever changes what runs first, then new work, then along the way of a picture, the database last."""
 
 # TensorFlow Serving's own port numbers; other systems on this machine may have taken them.
 _FIRST_MODEL_PORT = 8500
@@ -61,6 +61,16 @@ class Layout:
         """Folder of the served model's versions."""
         return self.home / "models" / "tagger"
 
+    @property
+    def models_config(self) -> Path:
+        """Says which of these versions are loaded, and what each is called."""
+        return self.home / "models" / "models.config"
+
+    @property
+    def controller_token(self) -> Path:
+        """By which the controller signs in to the catalogue; for this run only."""
+        return self.home / "run" / "controller_token"
+
 
 def environment(layout: Layout) -> dict[str, str]:
     """What every child is told: everything we know, and what only the supervisor can know."""
@@ -85,7 +95,8 @@ def command(layout: Layout, *words: str) -> Program:
 
 def model_server(layout: Layout) -> Child:
     """The local model server."""
-    words = ["model_training", "serve", "--base-path", str(layout.models), "--model-name", "tagger"]
+    words = ["model_training", "serve", "--models-config", str(layout.models_config)]
+    words += ["--base-path", str(layout.models), "--model-name", "tagger"]
     words += ["--grpc-port", str(layout.grpc_port), "--rest-port", str(layout.rest_port)]
     words += ["--ready-file", str(layout.model_server_ready)]
     return Child("model server", command(layout, *words), log=log_of(layout.home, "model_server"))
@@ -127,6 +138,19 @@ def results_writer(layout: Layout) -> Child:
 def worker(layout: Layout) -> Child:
     """The tagging worker; it is given the time to finish what was delivered to it."""
     return Child("worker", command(layout, "workers"), log=log_of(layout.home, "worker"), stop_within_s=30.0)
+
+
+def controller(layout: Layout) -> Child:
+    """Brings into service what the model registry says, once there is one."""
+    words = ["model_training", "controller", "--model", "tagger", "--base-path", str(layout.models)]
+    words += ["--models-config", str(layout.models_config), "--model-servers", layout.model_server]
+    words += ["--catalogue", layout.address, "--token-file", str(layout.controller_token)]
+    return Child("controller", command(layout, *words), log=log_of(layout.home, "controller"))
+
+
+def has_registry(home: Path, variables: Mapping[str, str]) -> bool:
+    """Whether anybody has ever registered a model, so that versions come and go by its word."""
+    return bool(variables.get("MLFLOW_TRACKING_URI")) or (home / "mlflow" / "mlflow.db").exists()
 
 
 class Database:

@@ -44,11 +44,11 @@ def stop(_number: int, _frame: object) -> None:
 
 def stand_in(words: list[str]) -> None:
     behaviour = os.environ.get(f"FAKE_{name.upper()}", "")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour == "stubborn" else stop)
     note(f"{name} starts")
     if behaviour == "fail":
         print(f"{name} cannot do this")
         sys.exit(1)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour == "stubborn" else stop)
     if behaviour == "endless":
         while True:
             signal.pause()
@@ -69,7 +69,7 @@ def stand_in(words: list[str]) -> None:
         case ["dam.cli", "sign_in_link", "--first-admin"]:
             print("/sign-in/link/once")
             return
-        case ["dam.cli", "migrate" | "register_model", *_]:
+        case ["dam.cli", "migrate" | "register_model" | "service_account", *_]:
             return
     while True:
         time.sleep(60)

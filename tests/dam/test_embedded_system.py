@@ -128,17 +128,27 @@ def test_the_first_start_makes_database_and_model_says_where_it_is_and_stops_cle
     assert state["address"] == f"http://127.0.0.1:{state['port']}"
     assert f"Vitrine runs at {state['address']}\n" in said
     assert f"{state['address']}/sign-in/link/once" in said
-    assert set(state["pids"]) == {"postgres", "model server", "web", "relay", "results writer", "worker"}
+    assert set(state["pids"]) == {
+        "postgres",
+        "model server",
+        "web",
+        "relay",
+        "results writer",
+        "worker",
+        "controller",
+    }
     assert state["pid"] == running.process.pid
     assert re.fullmatch(r"127\.0\.0\.1:\d+", state["model_servers"])
 
+    wait_until(lambda: "controller starts" in running.events(), running.events)
     postgres = state["pids"]["postgres"]
     running.process.send_signal(signal.SIGINT)
     assert running.end() == 0
     assert not processes.is_alive(postgres)
     stops = [line for line in running.events() if line.endswith(" stops")]
-    assert set(stops[:2]) == {"gunicorn stops", "relay stops"}
-    assert stops[2:] == ["workers stops", "write_results stops", "serve stops"]
+    assert stops[0] == "controller stops"
+    assert set(stops[1:3]) == {"gunicorn stops", "relay stops"}
+    assert stops[3:] == ["workers stops", "write_results stops", "serve stops"]
     assert set(read_state(home)) == {"database_url", "socket_folder"}
 
 

@@ -200,5 +200,8 @@ SPECTACULAR_SETTINGS = {
         "ClaimSource": "dam.tagging.models.Claim.Source",
         "TagKind": "dam.tagging.models.Tag.Kind",
         "Verdict": "dam.tagging.models.Decision.Verdict",
+        "StepKind": "dam.rollout.models.Step.Kind",
+        "StepState": "dam.rollout.models.Step.State",
+        "StepSource": "dam.rollout.models.Step.Source",
     },
 }

@@ -121,6 +121,8 @@ class TagResult(_Message):
     picture: PictureFacts | None = None
     renditions: tuple[Rendition, ...] = ()
     stage_ms: dict[str, float] = Field(default_factory=dict)
+    predict_share_ms: float | None = None
+    """The model server's time for this picture: that of its batch (``predict`` in ``stage_ms``), divided."""
     request_id: str = ""
 
     def embedding(self) -> NDArray[np.float32] | None:

@@ -8,6 +8,7 @@ from pipeline.messages import Purpose
 
 INTERACTIVE = "tagging.interactive"
 BULK = "tagging.bulk"
+SHADOW = "tagging.shadow"
 RESULTS = "tagging.results"
 DEAD_SUFFIX = ".dead"
 
@@ -28,14 +29,22 @@ class QueueSpec:
         return self.name + DEAD_SUFFIX
 
 
-QUEUES: tuple[QueueSpec, ...] = (QueueSpec(INTERACTIVE), QueueSpec(BULK), QueueSpec(RESULTS))
+QUEUES: tuple[QueueSpec, ...] = (
+    QueueSpec(INTERACTIVE),
+    QueueSpec(BULK),
+    QueueSpec(SHADOW),
+    QueueSpec(RESULTS),
+)
 
-# In the order in which a worker drains them: a person who waits overtakes any import.
-REQUEST_QUEUES: tuple[str, ...] = (INTERACTIVE, BULK)
+# In the order in which a worker drains them: a person who waits overtakes any import, and what only
+# compares model versions gets what time is left.
+REQUEST_QUEUES: tuple[str, ...] = (INTERACTIVE, BULK, SHADOW)
 
 
 def request_queue(purpose: Purpose, *, bulk: bool) -> str:
     """The queue of a request: people wait for ``try`` and single uploads, for nothing else."""
+    if purpose is Purpose.SHADOW:
+        return SHADOW
     if purpose is Purpose.TRY:
         return INTERACTIVE
     return BULK if bulk or purpose is not Purpose.LIVE else INTERACTIVE

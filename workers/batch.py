@@ -11,7 +11,7 @@ import numpy as np
 import structlog
 from pydantic import ValidationError
 
-from pipeline.messages import TagRequest
+from pipeline.messages import Purpose, TagRequest
 from pipeline.ports import (
     BlobStore,
     Consumer,
@@ -39,6 +39,7 @@ from workers.stage_times import Clock, ProcessCpu
 # So many versions may follow one another while one batch is answered, before something must be wrong.
 _MOST_VERSIONS = 3
 _BEAT_EVERY_S = 1.0
+_SHADOW_LABEL_PATIENCE_S = 5.0
 
 _log = structlog.get_logger()
 
@@ -70,13 +71,11 @@ class BatchHandler:
         patience: Patience,
         *,
         publisher: Publisher,
-        consumer: Consumer,
     ) -> None:
         self._settings = settings
         self._blobs = ports.blobs
         self._predictor = ports.predictor
         self._publisher = publisher
-        self._consumer = consumer
         self._patience = patience
         self._specs: dict[str, ModelSpec] = {}
         self._scores = ScoreFilter(settings.score_floor, settings.max_scores)
@@ -88,8 +87,12 @@ class BatchHandler:
         """Begin nothing more; what a decode thread has begun it ends by itself."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def handle(self, deliveries: Sequence[Delivery]) -> None:
+    def handle(self, deliveries: Sequence[Delivery], consumer: Consumer) -> None:
         """Answer every request, then acknowledge it; a message that is no request is dead-lettered.
+
+        Args:
+            deliveries: of one queue.
+            consumer: that received them.
 
         Raises:
             GaveUpError: asked to stop, and something is down; what is un-acked will come again.
@@ -100,24 +103,24 @@ class BatchHandler:
             try:
                 request = TagRequest.model_validate_json(delivery.body)
             except ValidationError as error:
-                self._reject(delivery, f"not a request: {_first_complaint(error)}")
+                self._reject(consumer, delivery, f"not a request: {_first_complaint(error)}")
             else:
                 by_label.setdefault(request.model_label, []).append(PictureWork(delivery, request))
         for label, works in by_label.items():
-            self._tag(label, works)
+            self._tag(label, works, consumer)
 
-    def _tag(self, label: str, works: Sequence[PictureWork]) -> None:
+    def _tag(self, label: str, works: Sequence[PictureWork], consumer: Consumer) -> None:
         clock = Clock(self._process_cpu)
         try:
             with clock.stage("answer"):
                 self._patience.persist(
                     "answer",
                     lambda: self._answer(label, works, clock),
-                    on_failure=self._label_patience(label),
+                    on_failure=self._label_patience(label, works),
                 )
         except _UnknownLabelError as unknown:
             for work in works:
-                self._reject(work.delivery, str(unknown))
+                self._reject(consumer, work.delivery, str(unknown))
             return
         results = [work.result for work in works if work.result is not None]
         messages = [
@@ -129,7 +132,7 @@ class BatchHandler:
         with clock.stage("publish"):
             self._patience.persist("publish", lambda: self._publish(messages))
         with clock.stage("ack"):
-            self._patience.persist("ack", lambda: self._consumer.ack([work.delivery for work in works]))
+            self._patience.persist("ack", lambda: consumer.ack([work.delivery for work in works]))
         clock.log(label, works)
 
     def _publish(self, messages: list[Message]) -> None:
@@ -205,9 +208,15 @@ class BatchHandler:
             self._patience.beat("prepare")
             yield from done
 
-    def _label_patience(self, label: str) -> Callable[[Exception], None]:
-        """A campaign for a version that was withdrawn must not keep this worker for ever."""
-        until = time.monotonic() + self._settings.unknown_label_patience_s
+    def _label_patience(self, label: str, works: Sequence[PictureWork]) -> Callable[[Exception], None]:
+        """A campaign for a version that was withdrawn must not keep this worker for ever.
+
+        And what nobody will see must not keep it from what somebody waits for, however short.
+        """
+        patience_s = self._settings.unknown_label_patience_s
+        if all(work.request.purpose is Purpose.SHADOW for work in works):
+            patience_s = min(patience_s, _SHADOW_LABEL_PATIENCE_S)
+        until = time.monotonic() + patience_s
 
         def check(error: Exception) -> None:
             if label and isinstance(error, ModelMissingError) and time.monotonic() >= until:
@@ -215,9 +224,9 @@ class BatchHandler:
 
         return check
 
-    def _reject(self, delivery: Delivery, reason: str) -> None:
+    def _reject(self, consumer: Consumer, delivery: Delivery, reason: str) -> None:
         _log.error("dead-lettered", queue=delivery.queue, message_id=delivery.message_id, reason=reason)
-        self._patience.persist("reject", lambda: self._consumer.reject(delivery, reason=reason))
+        self._patience.persist("reject", lambda: consumer.reject(delivery, reason=reason))
 
 
 def supported(spec: ModelSpec) -> ModelSpec:

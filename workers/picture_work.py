@@ -87,7 +87,7 @@ class PictureWork:
             self._fail(FailureReason.MISSING_BLOB, "The picture's bytes are not in the store.")
 
     def answer(self, predictions: Predictions, index: int, *, predict_ms: float, scores: ScoreFilter) -> None:
-        """Close the request with the answer of the model."""
+        """Close the request with the answer of the model; ``predict_ms``: of the whole batch."""
         self.stage_ms["predict"] = round(predict_ms, 1)
         self.result = TagResult(
             job_id=self.request.job_id,
@@ -100,6 +100,7 @@ class PictureWork:
             picture=self._facts,
             renditions=self._stored,
             stage_ms=self.stage_ms,
+            predict_share_ms=round(predict_ms / len(predictions.scores), 3),
             request_id=self.request.request_id,
         )
         self.pixels = None

@@ -35,7 +35,7 @@ class WorkerSettings(BaseSettings):
     """PEM certificates to trust; with it the connections to the model servers are encrypted."""
 
     queues: Annotated[tuple[str, ...], NoDecode] = REQUEST_QUEUES
-    """What to drain, in this order of priority, separated by commas."""
+    """What to drain, in this order of priority, separated by commas; ``tagging.shadow`` is always last."""
     batch_size: Annotated[int, Field(ge=1, le=256)] = 32
     linger_ms: Annotated[int, Field(ge=0, le=10_000)] = 200
     """How long a bulk batch waits to become full. A batch that a person waits for never does."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Collection
 
 import structlog
 
-from pipeline.ports import Consumer, Delivery, TransportDownError
-from pipeline.topology import BULK
+from pipeline.ports import Consumer, Delivery, Transport, TransportDownError
+from pipeline.topology import BULK, SHADOW
 from workers.batch import BatchHandler, Ports, supported
 from workers.health import Health
 from workers.patience import GaveUpError, Patience, Shutdown
@@ -18,6 +19,11 @@ from workers.settings import WorkerSettings
 _POLL_S = 0.5
 # Of what people wait for, so many share a batch: the first answers need not wait for the last.
 _INTERACTIVE_AT_ONCE = 8
+# What only compares versions goes in small parts too: whoever comes meanwhile waits for one of them at most.
+_SHADOW_AT_ONCE = 8
+# However busy we are with other things. A broker hands out in advance, and some take back what was not
+# answered for half an hour, which costs an attempt.
+_SHADOW_TURN_S = 600.0
 
 _log = structlog.get_logger()
 
@@ -74,23 +80,30 @@ class Tagger:
 
     def _work(self) -> None:
         settings, transport = self._settings, self._ports.transport
+        first = [queue for queue in settings.queues if queue != SHADOW] or settings.queues
         with (
             transport.publisher() as publisher,
             # One batch in work and one that is on its way meanwhile.
-            transport.consumer(settings.queues, prefetch=2 * settings.batch_size) as consumer,
+            transport.consumer(first, prefetch=2 * settings.batch_size) as consumer,
+            contextlib.closing(_Shadow(transport, wanted=set(settings.queues) - set(first))) as shadow,
             contextlib.closing(
-                BatchHandler(settings, self._ports, self._patience, publisher=publisher, consumer=consumer)
+                BatchHandler(settings, self._ports, self._patience, publisher=publisher)
             ) as handler,
         ):
             self._health.started()
             while not self._shutdown.asked:
-                for batch in self._receive(consumer):
-                    handler.handle(batch)
+                batches = self._receive(consumer, wait_s=0 if shadow.has_more else _POLL_S)
+                for batch in batches:
+                    handler.handle(batch, consumer)
+                if shadow.consumer and not self._shutdown.asked:
+                    handler.handle(shadow.receive(others_wait=bool(batches)), shadow.consumer)
+            _log.info("stopping", deadline_s=settings.shutdown_deadline_s)
             self._finish(consumer, handler)
+            if shadow.consumer:
+                self._finish(shadow.consumer, handler)
 
     def _finish(self, consumer: Consumer, handler: BatchHandler) -> None:
         """Handle what is here already: to give it back would cost each message one of its attempts."""
-        _log.info("stopping", deadline_s=self._settings.shutdown_deadline_s)
         try:
             consumer.take_no_more()
             while batches := self._in_batches(
@@ -98,7 +111,7 @@ class Tagger:
             ):
                 for batch in batches:
                     self._patience.beat("finish")
-                    handler.handle(batch)
+                    handler.handle(batch, consumer)
         except TransportDownError as error:
             # The broker has taken back whatever it had delivered and we had not begun.
             _log.warning("the broker went away while stopping", error=str(error))
@@ -108,11 +121,11 @@ class Tagger:
         if self._shutdown.asked:
             raise _NothingHeldError
 
-    def _receive(self, consumer: Consumer) -> list[list[Delivery]]:
+    def _receive(self, consumer: Consumer, *, wait_s: float) -> list[list[Delivery]]:
         """What comes next, in batches to be handled one after the other."""
         first = self._patience.persist(
             "receive",
-            lambda: consumer.receive(limit=self._settings.batch_size, wait_s=_POLL_S),
+            lambda: consumer.receive(limit=self._settings.batch_size, wait_s=wait_s),
             on_failure=self._leave_if_asked,
         )
         return self._in_batches(consumer, first)
@@ -149,3 +162,36 @@ class Tagger:
                 return [bulk, more]  # it may have killed a process before: it goes alone, and last
             bulk.extend(more)
         return [bulk]
+
+
+class _Shadow:
+    """The requests that only compare versions: handled when nothing else is there to do.
+
+    They have a consumer of their own. Beside others, one consumer would hand out as many of them as of
+    those, and what came meanwhile would wait for them all.
+    """
+
+    def __init__(self, transport: Transport, *, wanted: Collection[str]) -> None:
+        self.consumer = transport.consumer(tuple(wanted), prefetch=_SHADOW_AT_ONCE) if wanted else None
+        """None: this worker leaves them to others."""
+        self.has_more = False
+        """Whether the last look found some."""
+        self._turn = time.monotonic()
+
+    def receive(self, *, others_wait: bool) -> list[Delivery]:
+        """A small batch of them, or none while there is other work and it is not their turn."""
+        assert self.consumer is not None
+        now = time.monotonic()
+        batch: list[Delivery] = []
+        if not others_wait or now - self._turn >= _SHADOW_TURN_S:
+            self._turn = now
+            # An outage is told, and waited out, by whoever asks for the other requests.
+            with contextlib.suppress(TransportDownError):
+                batch = self.consumer.receive(limit=_SHADOW_AT_ONCE, wait_s=0)
+        self.has_more = bool(batch)
+        return batch
+
+    def close(self) -> None:
+        """Give back what is not answered."""
+        if self.consumer is not None:
+            self.consumer.close()

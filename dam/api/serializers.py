@@ -254,7 +254,9 @@ class LedgerSerializer(serializers.Serializer[Any]):
     failed_by_reason = serializers.DictField(child=serializers.IntegerField())
     jobs = serializers.DictField(child=serializers.IntegerField())
     forgotten = serializers.IntegerField(help_text="Pending assets without an open job: must be 0.")
-    unproven = serializers.IntegerField(help_text="Tagged assets without a prediction: must be 0.")
+    unproven = serializers.IntegerField(
+        help_text="Tagged assets without a prediction of a version that is not withdrawn: must be 0."
+    )
     unexplained = serializers.IntegerField(help_text="Failed assets without a failed job: must be 0.")
     oldest_open_s = serializers.FloatField(
         allow_null=True, help_text="Seconds since the oldest job that has no answer yet was issued."

@@ -62,7 +62,8 @@ def dead_letter_replay(*, letter: DeadLetter, force: bool = False) -> Replay:
             asset=asset,
             purpose=TaggingJob.Purpose(job.purpose),
             bulk=True,
-            model_label=job.model_label,
+            # A new picture asks for what is in service now, even if it was given to a version on trial.
+            model_label="" if job.purpose == TaggingJob.Purpose.LIVE else job.model_label,
             request_id=job.request_id,
         )
         held.state, held.replayed_job, held.settled_at = DeadLetter.State.REPLAYED, issued, timezone.now()

@@ -23,7 +23,14 @@ DEFAULT_PORT = 8000
 MARK = "VITRINE_SUPERVISED"
 """In the environment of every child: the home it belongs to."""
 
-STOP_ORDER = (("controller",), ("web", "relay"), ("worker",), ("results writer",), ("model server",), ("postgres",))
+STOP_ORDER = (
+    ("controller",),
+    ("web", "relay"),
+    ("worker",),
+    ("results writer",),
+    ("model server",),
+    ("postgres",),
+)
 """Whoever changes what runs first, then new work, then along the way of a picture, the database last."""
 
 # TensorFlow Serving's own port numbers; other systems on this machine may have taken them.

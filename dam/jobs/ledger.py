@@ -1,7 +1,8 @@
 """The ledger: what became of every upload and of every job, in plain SQL.
 
 Every asset is tagged, pending or failed with a reason; every job of an asset is queued, published,
-done or failed; a pending asset has an open job, a tagged one an answer, a failed one a failed job.
+done or failed; a pending asset has an open job, a tagged one an answer, a failed one a failed job. The
+answer is one of a version that is not withdrawn, or whose withdrawal has not reached the asset yet.
 Tries are no part of the sums: they belong to no asset and are swept after an hour.
 """
 
@@ -30,8 +31,9 @@ SELECT json_build_object(
             AND j.state IN ('queued', 'published') AND j.purpose IN ('live', 'campaign'))),
     'unproven', (SELECT count(*) FROM assets_asset a
         WHERE a.state = 'tagged' AND NOT EXISTS (
-            SELECT FROM tagging_prediction p
-            WHERE p.asset_version_id = a.current_version_id AND p.purpose IN ('live', 'campaign'))),
+            SELECT FROM tagging_prediction p JOIN tagging_modelversion m ON m.id = p.model_version_id
+            WHERE p.asset_version_id = a.current_version_id AND p.purpose IN ('live', 'campaign')
+            AND (m.withdrawn_at IS NULL OR m.followed_to < a.id))),
     'unexplained', (SELECT count(*) FROM assets_asset a
         WHERE a.state = 'failed' AND NOT EXISTS (
             SELECT FROM jobs_taggingjob j WHERE j.asset_id = a.id AND j.state = 'failed')),
@@ -54,7 +56,10 @@ class Ledger:
     forgotten: int
     """Pending assets without an open job: must be 0."""
     unproven: int
-    """Tagged assets without a prediction: must be 0."""
+    """Tagged assets without a prediction of a version that is not withdrawn: must be 0.
+
+    A withdrawal counts for an asset from the moment on at which its claims were derived again.
+    """
     unexplained: int
     """Failed assets without a failed job: must be 0."""
     oldest_open_s: float | None

@@ -66,6 +66,12 @@ class TaggingJob(models.Model):
             models.Index(fields=["bulk", "id"], condition=Q(state="queued"), name="job_queued"),
             models.Index(fields=["published_at"], condition=Q(state="published"), name="job_published"),
             models.Index(fields=["created_at"], condition=Q(purpose="try"), name="job_try"),
+            # Few at any time: whoever issues more asks first how many there are.
+            models.Index(
+                fields=["asset"],
+                condition=Q(purpose="shadow", state__in=["queued", "published"]),
+                name="job_shadow_open",
+            ),
         )
 
     def __str__(self) -> str:
@@ -127,9 +133,7 @@ class Routing(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     live_label = models.CharField(max_length=64, blank=True, help_text="Empty: the server's default.")
     trial_label = models.CharField(max_length=64, blank=True)
-    trial_share = models.FloatField(
-        default=0.0, help_text="Of the assets that ask for the trial."
-    )
+    trial_share = models.FloatField(default=0.0, help_text="Of the assets that ask for the trial.")
     salt = models.CharField(max_length=64, blank=True, help_text="Another one chooses other assets.")
 
     class Meta:

@@ -1,25 +1,39 @@
-"""Every write of the job table: issue, publish, close; and keeping what the queue gave up."""
+"""Every write of the job table: issuing here, publishing in ``publishing``; and what the queue gave up."""
 
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from collections.abc import Iterable
+from datetime import timedelta
 
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 from django.db.models import Q
 from django.utils import timezone
 
 from dam.jobs.models import DeadLetter, Round, TaggingJob
-from pipeline.messages import Purpose, TagRequest
-from pipeline.ports import Message, Publisher, QueueFullError
-from pipeline.topology import BULK, request_queue
+from dam.jobs.publishing import (
+    BATCH,
+    WAKE_CHANNEL,
+    jobs_ask_again_withdrawn,
+    jobs_publish,
+    jobs_publish_again,
+    wake_relays,
+)
+from pipeline.messages import Purpose
+from pipeline.topology import INTERACTIVE, request_queue
 
-# The relay listens here; the notification leaves with the commit that makes the job visible.
-WAKE_CHANNEL = "vitrine_jobs"
-# Rows that are read, locked and published at once: more costs memory and makes people wait longer.
-BATCH = 500
+__all__ = [
+    "WAKE_CHANNEL",
+    "dead_letter_drop",
+    "dead_letter_keep",
+    "job_enqueue",
+    "jobs_ask_again_withdrawn",
+    "jobs_enqueue",
+    "jobs_publish",
+    "jobs_publish_again",
+    "round_begin",
+    "round_give_back",
+]
 
 
 def job_enqueue(  # noqa: PLR0913  # one argument for each fact that the message needs
@@ -42,8 +56,8 @@ def job_enqueue(  # noqa: PLR0913  # one argument for each fact that the message
         asset_version_id=asset_version_id,
         generation=generation,
         purpose=purpose,
-        # As its queue has it, so that a full one holds up nothing that goes to the other.
-        bulk=request_queue(Purpose(purpose), bulk=bulk) == BULK,
+        # As its queue has it, so that a full one holds up nothing that goes to another.
+        bulk=request_queue(Purpose(purpose), bulk=bulk) != INTERACTIVE,
         model_label=model_label,
         blob_key=blob_key,
         sha256=sha256,
@@ -52,126 +66,23 @@ def job_enqueue(  # noqa: PLR0913  # one argument for each fact that the message
         requested_by_id=requested_by_id,
     )
     with connection.cursor() as cursor:
-        _wake_relays(cursor)
+        wake_relays(cursor)
     return job
 
 
-def _wake_relays(cursor: CursorWrapper) -> None:
-    cursor.execute("SELECT pg_notify(%s, '')", [WAKE_CHANNEL])
+def jobs_enqueue(*, jobs: Iterable[TaggingJob]) -> int:
+    """Issue many unsaved jobs that nobody waits for, in the caller's transaction; returns how many.
 
-
-def jobs_publish(*, publisher: Publisher, limit: int = BATCH, bulk: bool | None = None) -> int:
-    """Publish up to ``limit`` queued jobs, then mark them, in one transaction; returns how many.
-
-    Several relays may run: each locks other rows. A crash between the broker's confirmation and the
-    commit publishes those jobs again, which is harmless (the generation absorbs the second answer).
-
-    Args:
-        publisher: of the queues.
-        limit: rows that are read, locked and published at once.
-        bulk: only those that nobody waits for, or only the others; None takes people's first.
-
-    Raises:
-        QueueFullError: what the queues took is published and marked; what they refused stays queued.
-        TransportDownError: nothing is marked; the jobs stay queued.
+    The relay is woken once, when that commits.
     """
-    full: QueueFullError | None = None
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_QUEUED.format(lane="" if bulk is None else _LANES[bulk]), [limit])
-        jobs = [_Queued(*row) for row in cursor.fetchall()]
-        if not jobs:
-            return 0
-        try:
-            publisher.publish([_message(job) for job in jobs])
-        except QueueFullError as error:
-            full = error
-        refused = full.refused if full else frozenset()
-        cursor.execute(_MARK, [[job.id for place, job in enumerate(jobs) if place not in refused]])
-    # Only now, for raising inside the block would take the marks back.
-    if full:
-        raise full
-    return len(jobs)
-
-
-class _Queued(NamedTuple):
-    """What a message needs of a job; a model instance for each would cost more than its message."""
-
-    id: int
-    generation: int
-    purpose: str
-    bulk: bool
-    asset_id: int | None
-    blob_key: str
-    sha256: str
-    media_type: str
-    model_label: str
-    request_id: str
-    created_at: datetime
-
-
-# Plain SQL for its speed. The state and the lane are literals, so that the planner knows that the small
-# partial index ``job_queued`` answers, in the order asked for, however many jobs there are.
-_QUEUED = f"""
-SELECT {", ".join(_Queued._fields)} FROM jobs_taggingjob
-WHERE state = 'queued' {{lane}}
-ORDER BY bulk, id LIMIT %s FOR UPDATE SKIP LOCKED
-"""  # noqa: S608  # names of this module only
-_LANES = {True: "AND bulk", False: "AND NOT bulk"}
-_MARK = """
-UPDATE jobs_taggingjob SET state = 'published', published_at = now(), attempts = attempts + 1
-WHERE id = ANY(%s)
-"""
-
-
-def _message(job: _Queued) -> Message:
-    purpose = Purpose(job.purpose)
-    request = TagRequest(
-        job_id=job.id,
-        generation=job.generation,
-        purpose=purpose,
-        asset_id=job.asset_id,
-        blob_key=job.blob_key,
-        sha256=job.sha256,
-        media_type=job.media_type,
-        model_label=job.model_label,
-        renditions=purpose in {Purpose.LIVE, Purpose.CAMPAIGN},
-        request_id=job.request_id,
-        requested_at=job.created_at,
-    )
-    return Message(
-        queue=request_queue(purpose, bulk=job.bulk),
-        body=request.model_dump_json().encode(),
-        message_id=f"{job.id}.{job.generation}",
-    )
-
-
-def jobs_publish_again(*, published_before: timedelta, dry_run: bool = False) -> int:
-    """Queue again what was published that long ago and is not answered; returns how many.
-
-    A broker cannot be listed without consuming it, so nobody knows whether such a message still waits or
-    is lost. The job keeps its generation, so of two answers the second changes nothing.
-    """
-    if dry_run:
-        cutoff = timezone.now() - published_before
-        return TaggingJob.objects.filter(state=TaggingJob.State.PUBLISHED, published_at__lt=cutoff).count()
-    count = 0
-    while True:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_QUEUE_AGAIN, [published_before.total_seconds(), BATCH])
-            if not cursor.rowcount:
-                return count
-            count += cursor.rowcount
-            _wake_relays(cursor)
-
-
-# What is locked is being answered at this moment.
-_QUEUE_AGAIN = """
-UPDATE jobs_taggingjob SET state = 'queued' WHERE id = ANY(ARRAY(
-    SELECT id FROM jobs_taggingjob
-    WHERE state = 'published' AND published_at < now() - make_interval(secs => %s)
-    ORDER BY published_at LIMIT %s FOR UPDATE SKIP LOCKED
-)) AND state = 'published'
-"""
+    made = list(jobs)
+    for job in made:
+        job.bulk = True
+    TaggingJob.objects.bulk_create(made, batch_size=BATCH)
+    if made:
+        with connection.cursor() as cursor:
+            wake_relays(cursor)
+    return len(made)
 
 
 # ------------------------------------------------------------- dead letters

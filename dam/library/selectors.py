@@ -20,7 +20,8 @@ from dam.assets.selectors import assets_visible_to
 from dam.jobs.models import TaggingJob
 from dam.library.wording import waiting_text
 from dam.search.selectors import loaded
-from dam.tagging.models import Claim, ModelVersion, Prediction, Tag
+from dam.tagging.claims import version_seen
+from dam.tagging.models import Claim, ModelVersion, Tag
 
 # Counting tags over a million pictures takes seconds; over the newest ones it is as good for browsing.
 TAG_SAMPLE = 20_000
@@ -158,18 +159,8 @@ def claims_with_people(claims: list[Claim]) -> list[Claim]:
 
 def tagged_by(asset: Asset) -> ModelVersion | None:
     """The model version whose answer the asset's tags come from."""
-    newest = (
-        Prediction.objects.filter(
-            asset=asset,
-            asset_version_id=asset.current_version_id,
-            purpose__in=(TaggingJob.Purpose.LIVE, TaggingJob.Purpose.CAMPAIGN),
-        )
-        .select_related("model_version")
-        .defer("embedding")
-        .order_by("-generation")
-        .first()
-    )
-    return newest.model_version if newest else None
+    seen = version_seen(asset=asset)
+    return None if seen is None else ModelVersion.objects.get(pk=seen)
 
 
 def waiting_for(asset: Asset) -> str:

@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from dam.library import account, asset_page, views
+from dam.library import account, asset_page, models_page, views
 
 urlpatterns = [
     path("", views.library, name="library"),
@@ -13,6 +13,14 @@ urlpatterns = [
     path("assets/<int:asset_id>/retry/", asset_page.retry, name="asset-retry"),
     path("tags/", views.tags, name="tags"),
     path("try/", views.try_it, name="try"),
+    path("models/", models_page.models, name="models"),
+    path("models/standing/", models_page.standing, name="models-standing"),
+    path("models/promote/", models_page.promote, name="models-promote"),
+    path("models/roll-back/", models_page.roll_back, name="models-roll-back"),
+    path("models/shadow/", models_page.share_set, {"kind": "shadow"}, name="models-shadow"),
+    path("models/canary/", models_page.share_set, {"kind": "canary"}, name="models-canary"),
+    path("models/<int:version_id>/undo/", models_page.undo, name="models-undo"),
+    path("models/<int:version_id>/take-back/", models_page.take_back, name="models-take-back"),
     path("favicon.ico", views.favicon, name="favicon"),
     path("sign-in/", account.SignIn.as_view(), name="sign-in"),
     path("sign-in/link/<str:uidb64>/<str:token>/", account.sign_in_by_link, name="sign-in-link"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +16,17 @@ from django.db import Error, close_old_connections, connection
 from dam.assets.storage import blob_store
 from dam.jobs.services import round_begin, round_give_back
 from dam.loops.reconcile import reconcile_blobs, reconcile_jobs
-from dam.tagging.services import tries_sweep
+from dam.rollout.round import rollout_round
+from dam.tagging.models import Tag
+from dam.tagging.services import claims_derive_all, tries_sweep
+from dam.tagging.undo import versions_follow
 from pipeline.ports import DependencyDownError
 
 log: Any = structlog.get_logger()
 
-LOOK_EVERY_S = 30.0
+LOOK_EVERY_S = 10.0
+# At most so long in one go, for the other rounds wait meanwhile.
+_FOLLOW_S = 60.0
 _INTERRUPTED_FOR = timedelta(days=1)
 
 ShouldStop = Callable[[], bool]
@@ -42,6 +48,15 @@ def _sweep(should_stop: ShouldStop) -> dict[str, int]:
     }
 
 
+def _follow(should_stop: ShouldStop) -> dict[str, int]:
+    until = time.monotonic() + _FOLLOW_S
+    followed = versions_follow(should_stop=lambda: should_stop() or time.monotonic() >= until)
+    derived = 0
+    if not should_stop() and Tag.objects.filter(derive_pending=True).exists():
+        derived = claims_derive_all(should_stop=should_stop)
+    return {"followed": followed, "derived_again": derived}
+
+
 def _reconcile_jobs(should_stop: ShouldStop) -> dict[str, int]:
     return reconcile_jobs(should_stop=should_stop).as_dict()
 
@@ -51,6 +66,9 @@ def _reconcile_blobs(should_stop: ShouldStop) -> dict[str, int]:
 
 
 ROUNDS = (
+    # First what may take a version out of service, then what follows from that.
+    Round("rollout", timedelta(seconds=LOOK_EVERY_S), rollout_round),
+    Round("follow", timedelta(seconds=LOOK_EVERY_S), _follow),
     Round("jobs", timedelta(minutes=5), _reconcile_jobs),
     Round("tries", timedelta(minutes=5), _sweep),
     Round("orphans", timedelta(days=1), _reconcile_blobs),

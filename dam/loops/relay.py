@@ -14,6 +14,7 @@ from dam.jobs.services import WAKE_CHANNEL, jobs_publish
 from dam.loops.backoff import Backoff
 from dam.loops.housekeeping import housekeeping
 from pipeline.ports import DependencyDownError, Publisher, QueueFullError
+from pipeline.topology import REQUEST_QUEUES
 from pipeline.transports import transport_from_url
 
 log: Any = structlog.get_logger()
@@ -41,14 +42,14 @@ def run(stop: threading.Event) -> None:
 
 
 class Lane:
-    """One of the two ways to the workers: jobs that people wait for, and the others.
+    """One of the ways to the workers, each to a queue: jobs that people wait for, imports, comparisons.
 
     A lane whose queue is full rests, and tries again by itself; the job table keeps what the queue does
-    not take. The other lane goes on meanwhile.
+    not take. The other lanes go on meanwhile.
     """
 
-    def __init__(self, *, bulk: bool) -> None:
-        self._bulk = bulk
+    def __init__(self, queue: str) -> None:
+        self._queue = queue
         self._rests_until = float("-inf")
         self._rests = Backoff(first_s=0.1, most_s=LONGEST_REST_S)
 
@@ -66,7 +67,7 @@ class Lane:
         if self.rest_s:
             return 0
         try:
-            published = jobs_publish(publisher=publisher, bulk=self._bulk)
+            published = jobs_publish(publisher=publisher, queue=self._queue)
         except QueueFullError as full:
             if self._rests_until == float("-inf"):
                 log.info("queue is full", queues=sorted(full.queues))
@@ -81,7 +82,7 @@ class Lane:
 def _publish_until(stop: threading.Event, publisher: Publisher, backoff: Backoff) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"LISTEN {WAKE_CHANNEL}")
-    lanes = (Lane(bulk=False), Lane(bulk=True))
+    lanes = [Lane(queue) for queue in REQUEST_QUEUES]
     while not stop.is_set():
         began = time.perf_counter()
         _forget_wake_ups()

@@ -32,7 +32,15 @@ class Rollout(models.Model):
     challenged_at = models.DateTimeField(null=True, help_text="When the challenger began to serve.")
     reported_at = models.DateTimeField(null=True, help_text="When the controller was heard last.")
     shadow_cursor = models.BigIntegerField(
-        default=0, editable=False, help_text="Jobs up to this id were considered for shadowing."
+        default=0, editable=False, help_text="Answers up to this id were considered for shadowing."
+    )
+    sampled = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Pictures of the sample that were asked of the challenger."
+    )
+    baseline = models.JSONField(
+        default=dict,
+        editable=False,
+        help_text="What the champion is watched against, taken when it was promoted; empty: not watched.",
     )
 
     shadow_share = models.FloatField(

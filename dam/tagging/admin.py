@@ -148,7 +148,16 @@ def _asset_link(asset_id: int) -> SafeString:
 class ModelVersionAdmin(ReadOnlyAdmin):
     """Which models answered."""
 
-    list_display = ("name", "version", "alias", "vocabulary_id", "embedding_id", "created_at")
+    list_display = (
+        "name",
+        "version",
+        "registry_version",
+        "alias",
+        "withdrawn_at",
+        "vocabulary_id",
+        "embedding_id",
+        "created_at",
+    )
     list_filter = ("name", "alias")
 
 
@@ -172,9 +181,9 @@ class PredictionAdmin(ReadOnlyAdmin):
 class DecisionAdmin(ReadOnlyAdmin):
     """What people said."""
 
-    list_display = ("id", "asset_link", "tag", "verdict", "decided_by", "decided_at")
-    list_filter = ("verdict", "decided_at")
-    list_select_related = ("tag", "decided_by")
+    list_display = ("id", "asset_link", "tag", "verdict", "decided_by", "decided_at", "model_version")
+    list_filter = ("verdict", "decided_at", "model_version")
+    list_select_related = ("tag", "decided_by", "model_version")
     search_fields = ("tag__name",)
     ordering = ("-id",)
 

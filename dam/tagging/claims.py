@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
 from dam.assets.models import Asset
 from dam.jobs.models import TaggingJob
 from dam.tagging.bulk_sql import rows_copy, rows_read, rows_update
 from dam.tagging.derive import Derived, Said, derive
-from dam.tagging.models import Claim, Decision, Prediction, Tag
+from dam.tagging.models import Decision, Prediction, Tag
 from dam.tagging.vocabulary import Vocabulary, vocabulary
 
-# What people see follows from these; the answers to the other purposes are seen by nobody.
+# What people see follows from these, unless their version is withdrawn; the answers to the other purposes
+# are seen by nobody.
 LIVE_PURPOSES = (TaggingJob.Purpose.LIVE, TaggingJob.Purpose.CAMPAIGN)
 
 # Assets that are derived in one transaction: each is locked until it ends.
@@ -36,14 +37,17 @@ def claims_derive(*, asset: Asset, words: Vocabulary | None = None) -> Derived:
     Raises:
         Asset.DoesNotExist: it is gone.
     """
-    for derived in _derive_again([asset.pk], words or vocabulary()):
-        asset.tag_ids = list(derived.tag_ids)
-        return derived
+    for found in assets_derive(asset_ids=[asset.pk], words=words or vocabulary()):
+        asset.tag_ids = list(found.derived.tag_ids)
+        return found.derived
     raise Asset.DoesNotExist
 
 
-def claims_derive_all() -> int:
-    """Derive the claims of every asset that has a prediction or a decision; returns how many assets."""
+def claims_derive_all(*, should_stop: Callable[[], bool] = bool) -> int:
+    """Derive the claims of every asset that has a prediction or a decision; returns how many assets.
+
+    Asked to stop, it leaves the rest, and the next one begins again.
+    """
     waiting = list(Tag.objects.filter(derive_pending=True).values_list("pk", flat=True))
     words = vocabulary()
     with_facts = Asset.objects.filter(
@@ -52,14 +56,21 @@ def claims_derive_all() -> int:
     ).order_by("id")
     count = last = 0
     while ids := list(with_facts.filter(pk__gt=last).values_list("pk", flat=True)[:_AT_ONCE]):
-        count += len(_derive_again(ids, words))
+        if should_stop():
+            return count
+        count += len(assets_derive(asset_ids=ids, words=words))
         last = ids[-1]
     # Only now: whoever is stopped half-way begins again.
     Tag.objects.filter(pk__in=waiting).update(derive_pending=False)
     return count
 
 
-def _derive_again(asset_ids: Collection[int], words: Vocabulary) -> list[Derived]:
+def assets_derive(*, asset_ids: Collection[int], words: Vocabulary) -> list[AssetClaims]:
+    """Derive the claims of assets again and store what differs, with their search columns.
+
+    Locks them until the caller's transaction ends. Assets that are gone are left out; what no version
+    answered that is not withdrawn follows from decisions alone, and has no ``model_version_id``.
+    """
     with transaction.atomic():
         # In the order of their ids, as whoever locks several does: nobody waits in a circle.
         versions = dict(
@@ -69,27 +80,29 @@ def _derive_again(asset_ids: Collection[int], words: Vocabulary) -> list[Derived
             .values_list("pk", "current_version_id")
         )
         newest = {
-            prediction.asset_id: prediction
-            for prediction in Prediction.objects.filter(
-                asset__in=versions, asset_version__in=versions.values(), purpose__in=LIVE_PURPOSES
+            asset_id: (dict(zip(tag_ids, scores, strict=True)), model_version_id)
+            for asset_id, model_version_id, tag_ids, scores in rows_read(
+                _NEWEST, list(versions), list(versions.values())
             )
-            .order_by("asset_id", "-generation")
-            .distinct("asset_id")
-            .defer("embedding")
         }
         decisions = decisions_of(versions)
         claims = []
         for asset_id in versions:
-            fact = newest.get(asset_id)
-            derived = derive(
-                scores=dict(zip(fact.tag_ids, fact.scores, strict=True)) if fact else {},
-                vocabulary=words.rules,
-                decisions=decisions.get(asset_id, {}),
-            )
-            claims.append(AssetClaims(asset_id, derived, fact.model_version_id if fact else None))
+            scores, model_version_id = newest.get(asset_id, ({}, None))
+            derived = derive(scores=scores, vocabulary=words.rules, decisions=decisions.get(asset_id, {}))
+            claims.append(AssetClaims(asset_id, derived, model_version_id))
         claims_store(asset_ids=versions, claims=claims)
         rows_update(_SEARCH_IDS, [{"id": each.asset_id, "tag_ids": each.derived.tag_ids} for each in claims])
-    return [each.derived for each in claims]
+    return claims
+
+
+def version_seen(*, asset: Asset) -> int | None:
+    """The model version that the claims of an asset follow from at this moment; None without any.
+
+    Those of a version that was withdrawn are seen until they are derived again.
+    """
+    rows = rows_read(_SEEN, asset.pk)
+    return rows[0][0] if rows else None
 
 
 def decisions_of(asset_ids: Collection[int]) -> dict[int, dict[int, Said]]:
@@ -126,7 +139,8 @@ def claims_store(*, asset_ids: Collection[int], claims: Iterable[AssetClaims]) -
     rows_copy("tagging_claim", _COLUMNS, new_rows())
     rows_update(_CHANGE, changed)
     if stored:
-        Claim.objects.filter(pk__in=[before[0] for before in stored.values()]).delete()
+        with connection.cursor() as cursor:
+            cursor.execute(_DELETE, [[before[0] for before in stored.values()]])
 
 
 def _stored(asset_ids: Collection[int]) -> dict[tuple[int, int], tuple[object, ...]]:
@@ -146,10 +160,27 @@ _COLUMNS: Mapping[str, str] = {
     "decided_at": "timestamptz",
 }
 _FIELDS = tuple(_COLUMNS)[2:]
+_NEWEST = """
+SELECT DISTINCT ON (fact.asset_id) fact.asset_id, fact.model_version_id, fact.tag_ids, fact.scores
+FROM tagging_prediction AS fact JOIN tagging_modelversion AS model ON model.id = fact.model_version_id
+WHERE fact.asset_id = ANY(%s) AND fact.asset_version_id = ANY(%s) AND fact.purpose IN ('live', 'campaign')
+AND model.withdrawn_at IS NULL
+ORDER BY fact.asset_id, fact.generation DESC
+"""
+_SEEN = """
+SELECT fact.model_version_id FROM tagging_prediction AS fact
+JOIN assets_asset AS asset ON asset.id = fact.asset_id AND asset.current_version_id = fact.asset_version_id
+JOIN tagging_modelversion AS model ON model.id = fact.model_version_id
+WHERE asset.id = %s AND fact.purpose IN ('live', 'campaign')
+AND (model.withdrawn_at IS NULL OR model.followed_to < asset.id)
+ORDER BY fact.generation DESC LIMIT 1
+"""
 _STORED = f"SELECT asset_id, tag_id, id, {', '.join(_FIELDS)} FROM tagging_claim WHERE asset_id = ANY(%s)"  # noqa: S608  # names of this module only
 _DECISIONS = """
 SELECT asset_id, tag_id, verdict, decided_by_id, decided_at FROM tagging_decision WHERE asset_id = ANY(%s)
 """
+# Django writes a parameter for each of them, which costs a tenth of deriving again.
+_DELETE = "DELETE FROM tagging_claim WHERE id = ANY(%s)"
 _CHANGE = """
 UPDATE tagging_claim AS claim SET
     state = wanted.state, source = wanted.source, score = wanted.score, threshold = wanted.threshold,

@@ -90,7 +90,9 @@ class Prediction(models.Model):
     asset_version = models.ForeignKey(
         "assets.AssetVersion", on_delete=models.CASCADE, related_name="predictions"
     )
-    model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="predictions")
+    model_version = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, related_name="predictions", db_index=False
+    )
     generation = models.PositiveIntegerField()
     purpose = models.CharField(max_length=10)
     tag_ids = ArrayField(models.IntegerField(), help_text="Labels above the worker's floor, best first.")
@@ -107,7 +109,11 @@ class Prediction(models.Model):
                 fields=["asset_version", "model_version", "generation"], name="prediction_unique"
             ),
         )
-        indexes = (models.Index(fields=["asset", "-generation"], name="prediction_newest"),)
+        indexes = (
+            models.Index(fields=["asset", "-generation"], name="prediction_newest"),
+            # What a version answered, asset by asset: undoing it goes through them in this order.
+            models.Index(fields=["model_version", "asset"], name="prediction_by_model"),
+        )
 
     def __str__(self) -> str:
         return f"prediction of generation {self.generation} for asset {self.asset_id}"

@@ -1,7 +1,8 @@
 """Answers recorded: any number of them at once, in one transaction, each once.
 
-Locks are taken in one order everywhere: jobs by id, then assets by id, then the words and the models that
-the catalogue lacks, by name. So several writers, relays and people never wait for each other in a circle.
+Locks are taken in one order everywhere: which versions are withdrawn, then jobs by id, then assets by id,
+then the words and the models that the catalogue lacks, by name. So several writers, relays and people never
+wait for each other in a circle.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import NamedTuple, Self
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from pgvector import HalfVector
 
@@ -21,7 +22,7 @@ from dam.tagging import recording_sql
 from dam.tagging.bulk_sql import DOUBLE, INTEGER, array_bytes, rows_copy, rows_read, rows_update
 from dam.tagging.claims import LIVE_PURPOSES, AssetClaims, claims_store, decisions_of
 from dam.tagging.derive import Derived, derive
-from dam.tagging.models import ModelVersion
+from dam.tagging.known_models import KnownModels, key_of, models_hold
 from dam.tagging.vocabulary import Vocabulary, labels_take_in
 from pipeline.messages import ModelIdentity, Outcome, PictureFacts, Rendition, TagResult
 
@@ -36,6 +37,8 @@ class Recorded(StrEnum):
     ANSWERED = "answered"
     SUPERSEDED = "superseded"
     IGNORED = "ignored"
+    WITHDRAWN = "withdrawn"
+    """Of a version that was: the job stays open, to be asked again of another one."""
 
 
 class Answer(NamedTuple):
@@ -55,6 +58,7 @@ class Answer(NamedTuple):
     """Label → probability, best first."""
     embedding: bytes | None
     """As the database keeps it: half precision, in its binary form."""
+    predict_ms: float | None
     picture: PictureFacts | None
     renditions: tuple[Rendition, ...]
 
@@ -76,6 +80,7 @@ class Answer(NamedTuple):
             model=result.model,
             scores={each.label: each.score for each in best_first},
             embedding=None if embedding is None else HalfVector(embedding).to_binary(),
+            predict_ms=result.predict_share_ms,
             picture=result.picture,
             renditions=result.renditions,
         )
@@ -120,7 +125,8 @@ def answers_record(*, answers: Sequence[Answer], words: Vocabulary) -> list[Reco
     """Store answers and close their jobs, in one transaction, once; returns what each did.
 
     An answer to a closed or unknown job changes nothing, and neither does one of an older generation
-    than a job issued since, beyond closing its own job. Of two answers to one job the first counts.
+    than a job issued since, beyond closing its own job. Of two answers to one job the first counts. One that
+    people would see, of a version that is withdrawn, counts as none: its job stays open.
 
     Raises:
         ValueError: an answer lacks what it needs; none of them is recorded.
@@ -130,7 +136,9 @@ def answers_record(*, answers: Sequence[Answer], words: Vocabulary) -> list[Reco
     tagged: list[_Accepted] = []
     failed: list[_Accepted] = []
     superseded: list[_Job] = []
+    withdrawn: list[int] = []
     with transaction.atomic():
+        models = models_hold()
         jobs = _jobs_lock(answers)
         versions = _assets_lock(jobs.values())
         newest = dict(rows_read(recording_sql.NEWEST_GENERATIONS, list(versions)))
@@ -138,6 +146,10 @@ def answers_record(*, answers: Sequence[Answer], words: Vocabulary) -> list[Reco
             job = jobs.get(answer.job_id)
             if job is None or job.generation != answer.generation:
                 recorded.append(Recorded.IGNORED)
+                continue
+            if job.is_live and newest[job.asset_id] <= job.generation and models.has_withdrawn(answer.model):
+                withdrawn.append(job.id)
+                recorded.append(Recorded.WITHDRAWN)
                 continue
             del jobs[job.id]
             is_seen = job.is_live and versions[job.asset_id] == job.asset_version_id
@@ -152,10 +164,11 @@ def answers_record(*, answers: Sequence[Answer], words: Vocabulary) -> list[Reco
                 recorded.append(Recorded.TAGGED if is_seen else Recorded.ANSWERED)
         words = _take_in_labels(tagged, words)
         now = timezone.now()
+        _jobs_leave_open(withdrawn)
         _jobs_close(superseded, now, reason="superseded")
         _store_failures(failed, now)
         _store_tries((each for each in tagged if each.job.asset_id is None), words, now)
-        _store_predictions([each for each in tagged if each.job.asset_id is not None], words, now)
+        _store_predictions([each for each in tagged if each.job.asset_id is not None], words, models, now)
     return recorded
 
 
@@ -175,6 +188,12 @@ def _assets_lock(jobs: Iterable[_Job]) -> dict[int | None, int | None]:
 
 
 # ------------------------------------------------------------------ storing
+
+
+def _jobs_leave_open(job_ids: list[int]) -> None:
+    if job_ids:
+        with connection.cursor() as cursor:
+            cursor.execute(recording_sql.LEAVE_OPEN, [job_ids])
 
 
 def _jobs_close(jobs: Iterable[_Job], now: datetime, *, reason: str = "") -> None:
@@ -208,7 +227,9 @@ def _store_tries(tries: Iterable[_Accepted], words: Vocabulary, now: datetime) -
     rows_update(recording_sql.CLOSE_JOBS, jobs, now)
 
 
-def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: datetime) -> None:
+def _store_predictions(
+    accepted: Sequence[_Accepted], words: Vocabulary, models: KnownModels, now: datetime
+) -> None:
     """Predictions of all, and for those that people see what follows from them.
 
     No newer job was issued whose answer people see, so such an answer is the newest of its asset.
@@ -216,7 +237,7 @@ def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: da
     if not accepted:
         return
     _jobs_close((each.job for each in accepted), now)
-    models = _model_versions(accepted)
+    rows = models.rows_of(_model(each.answer) for each in accepted)
     scores = [_by_tag(each.answer, words) for each in accepted]
     rows_copy(
         "tagging_prediction",
@@ -225,12 +246,13 @@ def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: da
             (
                 job.asset_id,
                 job.asset_version_id,
-                models[_model_key(answer)],
+                rows[key_of(_model(answer))],
                 job.generation,
                 job.purpose,
                 array_bytes(list(by_tag), INTEGER),
                 array_bytes(list(by_tag.values()), DOUBLE),
                 answer.embedding,
+                answer.predict_ms,
                 now,
             )
             for (job, answer, _), by_tag in zip(accepted, scores, strict=True)
@@ -247,7 +269,7 @@ def _store_predictions(accepted: Sequence[_Accepted], words: Vocabulary, now: da
             said = decisions.get(each.asset_id, {})
             derived = derive(scores=by_tag, vocabulary=words.rules, decisions=said)
             assets.append(_tagged(each, derived))
-            yield AssetClaims(each.asset_id, derived, models[_model_key(each.answer)])
+            yield AssetClaims(each.asset_id, derived, rows[key_of(_model(each.answer))])
 
     claims_store(asset_ids=[each.asset_id for each in seen], claims=claims())
     rows_update(recording_sql.TAG_ASSETS, assets, now)
@@ -296,22 +318,7 @@ def _by_tag(answer: Answer, words: Vocabulary) -> dict[int, float]:
     return {ids[label]: score for label, score in answer.scores.items()}
 
 
-def _model_key(answer: Answer) -> tuple[str, int]:
+def _model(answer: Answer) -> ModelIdentity:
     if answer.model is None:
         raise ValueError(f"the answer to job {answer.job_id} names no model")
-    return answer.model.name, answer.model.version
-
-
-def _model_versions(accepted: Iterable[_Accepted]) -> dict[tuple[str, int], int]:
-    """Name and version → row of those that answered, made when one answers for the first time."""
-    rows = {(name, version): row for row, name, version in rows_read(recording_sql.MODEL_VERSIONS)}
-    unknown = {key: each.answer.model for each in accepted if (key := _model_key(each.answer)) not in rows}
-    for (name, version), identity in sorted(unknown.items(), key=itemgetter(0)):
-        assert identity is not None
-        made, _ = ModelVersion.objects.get_or_create(
-            name=name,
-            version=version,
-            defaults=identity.model_dump(include={"preprocess_id", "vocabulary_id", "embedding_id"}),
-        )
-        rows[name, version] = made.pk
-    return rows
+    return answer.model

@@ -14,10 +14,11 @@ PREDICTION_COLUMNS: Mapping[str, str] = {
     "tag_ids": "bytea",
     "scores": "bytea",
     "embedding": "bytea",
+    "predict_ms": "float8",
     "created_at": "timestamptz",
 }
 
-# Locks, in the order in which everybody takes them.
+# Locks, in the order in which everybody takes them, after that of the model versions.
 LOCK_OPEN_JOBS = """
 SELECT id, generation, purpose, asset_id, asset_version_id FROM jobs_taggingjob
 WHERE id = ANY(%s) AND state IN ('queued', 'published')
@@ -33,9 +34,6 @@ WHERE asset_id = ANY(%s) AND purpose IN ('live', 'campaign')
 GROUP BY asset_id
 """
 
-# Few: one for each training that ever answered. A question of Django's costs as much as five answers.
-MODEL_VERSIONS = "SELECT id, name, version FROM tagging_modelversion"
-
 CLOSE_JOBS = """
 UPDATE jobs_taggingjob AS job SET
     state = closed.state, reason = closed.reason, detail = closed.detail, answer = closed.answer,
@@ -44,15 +42,23 @@ FROM json_to_recordset(%s) AS closed (id bigint, state text, reason text, detail
 WHERE job.id = closed.id
 """
 
-# One that has tags, of whatever model, keeps them: the failure is that of a later attempt.
+# One that is queued already is asked again anyway.
+LEAVE_OPEN = """
+UPDATE jobs_taggingjob SET reason = 'withdrawn' WHERE id = ANY(%s) AND state = 'published'
+"""
+
+# One that has tags, of whatever model, keeps them: the failure is that of a later attempt. Those of a version
+# that was withdrawn count until they are derived again.
 FAIL_ASSETS = """
 UPDATE assets_asset AS asset SET
     state = 'failed', reason = failed.reason, detail = failed.detail, updated_at = %s
 FROM json_to_recordset(%s) AS failed (id bigint, reason text, detail text)
 WHERE asset.id = failed.id AND NOT EXISTS (
     SELECT FROM tagging_prediction AS prediction
+    JOIN tagging_modelversion AS model ON model.id = prediction.model_version_id
     WHERE prediction.asset_id = asset.id AND prediction.asset_version_id = asset.current_version_id
-    AND prediction.purpose IN ('live', 'campaign'))
+    AND prediction.purpose IN ('live', 'campaign')
+    AND (model.withdrawn_at IS NULL OR model.followed_to < asset.id))
 """
 
 TAG_ASSETS = """

@@ -17,7 +17,7 @@ from dam.assets.services import blob_keep, blob_lock, upload_limits
 from dam.assets.storage import blob_store
 from dam.jobs.models import TaggingJob
 from dam.jobs.services import job_enqueue
-from dam.tagging.claims import claims_derive, claims_derive_all
+from dam.tagging.claims import claims_derive, claims_derive_all, version_seen
 from dam.tagging.derive import Derived
 from dam.tagging.models import Claim, Decision, Tag
 from dam.tagging.recording import Answer, Recorded, answers_record, result_record
@@ -46,7 +46,7 @@ __all__ = [
 
 
 def decision_make(*, asset: Asset, tag: Tag, verdict: Decision.Verdict, user: User) -> Derived:
-    """Record what a person says of a tag; the newest word of people counts.
+    """Record what a person says of a tag, and whose answer they saw; the newest word of people counts.
 
     "Accepted" for a tag that the model did not suggest is the same as "added", and the other way round.
     """
@@ -58,7 +58,12 @@ def decision_make(*, asset: Asset, tag: Tag, verdict: Decision.Verdict, user: Us
         Decision.objects.update_or_create(
             asset=asset,
             tag=tag,
-            defaults={"verdict": verdict, "decided_by": user, "decided_at": timezone.now()},
+            defaults={
+                "verdict": verdict,
+                "decided_by": user,
+                "decided_at": timezone.now(),
+                "model_version_id": version_seen(asset=asset),
+            },
         )
         return claims_derive(asset=asset)
 

@@ -161,13 +161,18 @@ class TensorFlowServing:
 
     def _remembered(self, response: pb.PredictResponse) -> ModelSpec:
         version = response.model_spec.version.value
-        spec = _read_spec(response, version)
+        spec = read_spec(response, version)
         with self._lock:
             self._specs[version] = spec
         return spec
 
 
-def _read_spec(response: pb.PredictResponse, version: int) -> ModelSpec:
+def read_spec(response: pb.PredictResponse, version: int) -> ModelSpec:
+    """What a version answered to its signature ``spec``.
+
+    Raises:
+        IncompatibleModelError: it lacks something, or cannot be read.
+    """
     try:
         text = {name: to_strings(tensor) for name, tensor in response.outputs.items()}
         (preprocess,) = text["preprocess"]

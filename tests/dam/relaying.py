@@ -19,9 +19,9 @@ from tests.dam.factories import TaggingJobFactory
 SOON = 60.0
 
 
-def queue_jobs(count: int, *, bulk: bool = True) -> list[int]:
+def queue_jobs(count: int, *, bulk: bool = True, purpose: str = "live") -> list[int]:
     """Queued jobs of one asset, made by one statement; their ids."""
-    first = TaggingJobFactory(bulk=bulk)
+    first = TaggingJobFactory(bulk=bulk, purpose=purpose)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO jobs_taggingjob (asset_id, asset_version_id, generation, purpose, bulk, "

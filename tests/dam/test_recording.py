@@ -168,10 +168,15 @@ def test_what_is_stored_is_what_was_answered(asset: Asset) -> None:
     vector /= np.linalg.norm(vector)
     told = answer(TaggingJob.objects.get(), SURE)
     told = told.model_copy(
-        update={"embedding_f32": encode_embedding(vector), "picture": PictureFacts(width=48, height=64)}
+        update={
+            "embedding_f32": encode_embedding(vector),
+            "picture": PictureFacts(width=48, height=64),
+            "predict_share_ms": 3.5,
+        }
     )
     result_record(result=told, words=vocabulary())
     stored = Prediction.objects.get()
+    assert stored.predict_ms == 3.5
     ids = {tag.slug: tag.pk for tag in Tag.objects.all()}
     best_first = sorted(SURE, key=lambda label: -SURE[label])
     assert stored.tag_ids == [ids[label] for label in best_first]
@@ -190,6 +195,8 @@ def test_an_answer_without_scores_or_embedding_tags_an_asset_with_nothing(asset:
     stored = Prediction.objects.get()
     assert (asset.state, asset.tag_ids, asset.width) == ("tagged", [], 64)
     assert (stored.tag_ids, stored.scores, stored.embedding) == ([], [], None)
+    # A worker of before does not tell how long it took.
+    assert stored.predict_ms is None
 
 
 def test_a_try_is_answered_without_an_asset(person: User) -> None:

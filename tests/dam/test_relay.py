@@ -25,6 +25,7 @@ from pipeline.blobs import original_key
 from pipeline.messages import TagRequest
 from pipeline.ports import Message
 from pipeline.postgres_queue import PostgresTransport
+from pipeline.topology import BULK, INTERACTIVE, SHADOW
 from tests.dam.factories import TaggingJobFactory, UserFactory
 from tests.dam.relaying import SOON, queue_jobs, relays, states, take, wake
 from tests.plugins.system import wait_for
@@ -83,15 +84,16 @@ def test_the_next_jobs_are_found_by_the_index_among_many() -> None:
     TaggingJob.objects.filter(pk__in=TaggingJob.objects.order_by("pk")[:10_000]).update(state="published")
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE jobs_taggingjob")
-    for bulk in (True, False):
+    for queue, index in ((BULK, "job_queued"), (INTERACTIVE, "job_queued"), (SHADOW, "job_shadow_open")):
         with CaptureQueriesContext(connection) as captured:
-            jobs_publish(publisher=Recording(), bulk=bulk)  # type: ignore[arg-type]
+            jobs_publish(publisher=Recording(), queue=queue)  # type: ignore[arg-type]
         (asked,) = [query["sql"] for query in captured if "FOR UPDATE" in query["sql"]]
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN {asked}")
             plan = "\n".join(row[0] for row in cursor.fetchall())
-        assert "Index Scan using job_queued" in plan
-        assert "Sort" not in plan
+        assert f"Index Scan using {index}" in plan
+        # Of those that go to the last queue there are few at any time.
+        assert "Sort" not in plan or queue == SHADOW
 
 
 def test_two_relays_at_once_publish_every_job_once(broker: PostgresTransport) -> None:
@@ -109,7 +111,7 @@ def test_a_wake_up_for_every_job_of_an_import_is_one_look(broker: PostgresTransp
 
     def counting(**arguments: object) -> int:
         looks.append(publish(**arguments))  # type: ignore[arg-type]
-        if len(looks) == 2:
+        if len(looks) == 3:
             for _ in range(300):
                 wake()
         return looks[-1]
@@ -117,8 +119,8 @@ def test_a_wake_up_for_every_job_of_an_import_is_one_look(broker: PostgresTransp
     monkeypatch.setattr(relay, "jobs_publish", counting)
     queue_jobs(1)
     with relays():
-        # Two looks for each round: the first finds the job, in the second nothing is left.
-        wait_for(lambda: len(looks) >= 4, within_s=SOON, what=lambda: str(looks))
+        # A look for each queue: in the first round the job is found, in the second nothing is left.
+        wait_for(lambda: len(looks) >= 6, within_s=SOON, what=lambda: str(looks))
         queue_jobs(1)
         wake()
         wait_for(lambda: states()["published"] == 2, within_s=SOON, what=lambda: str(looks))

@@ -17,7 +17,7 @@ from pipeline.messages import TagRequest
 from pipeline.ports import QueueFullError, Transport
 from pipeline.postgres_queue import PostgresTransport
 from pipeline.rabbitmq.transport import RabbitTransport
-from pipeline.topology import BULK, INTERACTIVE, QUEUES, QueueSpec
+from pipeline.topology import BULK, INTERACTIVE, QUEUES, SHADOW, QueueSpec
 from tests.dam.relaying import SOON, queue_jobs, relays, states, take, wake
 from tests.plugins.rabbitmq import RabbitNode
 from tests.plugins.system import wait_for
@@ -119,6 +119,26 @@ def test_a_full_interactive_queue_does_not_stop_the_import(limited) -> None:
     with relays():
         wait_for(lambda: states()["published"] == 6, within_s=SOON, what=lambda: str(states()))
         assert len(take(broker, [BULK])) == 5
+
+
+def test_full_queues_of_imports_and_of_comparisons_hold_up_nobody_else(limited) -> None:
+    broker = limited(shadow=3)
+    comparisons = queue_jobs(10, purpose="shadow")
+    imported, person = queue_jobs(5), queue_jobs(1, bulk=False)
+    with relays():
+        wait_for(lambda: states()["published"] == 9, within_s=SOON, what=lambda: str(states()))
+        assert take(broker, [INTERACTIVE, BULK]) == person + imported
+        later = queue_jobs(2)
+        wake()
+        wait_for(lambda: broker.depths()[BULK].ready == 2, within_s=SOON, what=lambda: str(states()))
+    assert take(broker, [SHADOW, BULK]) == comparisons[:3] + later
+
+    broker = limited(bulk=1)
+    with relays():
+        queue_jobs(5)
+        wake()
+        # The comparisons that were left, however full the queue before theirs is.
+        wait_for(lambda: broker.depths()[SHADOW].ready == 7, within_s=SOON, what=lambda: str(states()))
 
 
 def test_a_relay_before_a_full_queue_rests_longer_and_longer(limited, monkeypatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from pipeline.messages import Purpose, TagRequest, TagResult, encode_embedding
-from pipeline.topology import BULK, INTERACTIVE, request_queue
+from pipeline.topology import BULK, INTERACTIVE, SHADOW, request_queue
 
 EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.json"))
 KINDS: dict[str, type[BaseModel]] = {"tag_request": TagRequest, "tag_result": TagResult}
@@ -51,6 +51,7 @@ def test_a_result_without_the_optional_fields_decodes() -> None:
         b'"model":{"name":"m","version":1,"preprocess_id":"p","vocabulary_id":"v","embedding_id":"e"}}'
     )
     assert (result.reason, result.picture, result.renditions, result.stage_ms) == (None, None, (), {})
+    assert result.predict_share_ms is None
     assert result.embedding() is None
 
 
@@ -90,7 +91,8 @@ def test_an_embedding_survives_the_journey_bit_by_bit() -> None:
         (Purpose.LIVE, True, BULK),
         (Purpose.TRY, True, INTERACTIVE),
         (Purpose.CAMPAIGN, False, BULK),
-        (Purpose.SHADOW, False, BULK),
+        (Purpose.SHADOW, False, SHADOW),
+        (Purpose.SHADOW, True, SHADOW),
     ],
 )
 def test_only_what_a_person_waits_for_is_interactive(purpose: Purpose, bulk: bool, queue: str) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pipeline.ports import Consumer, Delivery, Message, QueueFullError, Transport, TransportDownError
-from pipeline.topology import BULK, INTERACTIVE, QUEUES, RESULTS, QueueSpec
+from pipeline.topology import BULK, INTERACTIVE, QUEUES, REQUEST_QUEUES, RESULTS, QueueSpec
 from tests.plugins.brokers import Broker, Holder
 from tests.plugins.processes import wait_for
 
@@ -171,6 +171,26 @@ def test_an_earlier_queue_of_the_consumer_overtakes_a_later_one_and_no_batch_mix
     # What was on its way already may come first; the backlog may not.
     assert seen[-1].message_id == "interactive"
     assert len(seen) <= 41
+
+
+def test_queues_are_drained_in_the_order_of_their_priority(
+    transport: Transport, publish: Callable[..., None]
+) -> None:
+    for queue in reversed(REQUEST_QUEUES):
+        publish(f"{queue} 1", f"{queue} 2", queue=queue)
+    with transport.consumer(REQUEST_QUEUES, prefetch=20) as consumer:
+        seen = consumer.receive(limit=1, wait_s=WAIT_S)
+        # A broker that sends in advance has to have sent all, or what arrives first comes first.
+        wait_for(lambda: all_sent(transport), WAIT_S, "everything at hand")
+        while len(seen) < 2 * len(REQUEST_QUEUES):
+            seen += consumer.receive(limit=10, wait_s=WAIT_S)
+        consumer.ack(seen)
+    assert ids(seen) == [f"{queue} {number}" for queue in REQUEST_QUEUES for number in (1, 2)]
+
+
+def all_sent(transport: Transport) -> bool:
+    """Whether nothing waits at the broker, if it is one that sends in advance (and does not tell what)."""
+    return all(depth.ready == 0 or depth.held is not None for depth in transport.depths().values())
 
 
 def test_a_batch_is_never_larger_than_asked(consumer: Consumer, publish: Callable[..., None]) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from pipeline.messages import Purpose, TagRequest, TagResult
 from pipeline.ports import BlobStore, Delivery, Message, Transport
-from pipeline.topology import BULK, INTERACTIVE, RESULTS
+from pipeline.topology import BULK, INTERACTIVE, REQUEST_QUEUES, RESULTS
 
 PATIENCE_S = 60.0
 
@@ -109,4 +109,4 @@ class Desk:
 
     def everything_acknowledged(self) -> bool:
         depths = self.transport.depths()
-        return all(depths[queue].ready == depths[queue].held == 0 for queue in (INTERACTIVE, BULK))
+        return all(depths[queue].ready == depths[queue].held == 0 for queue in REQUEST_QUEUES)

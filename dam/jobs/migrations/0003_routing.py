@@ -25,9 +25,7 @@ class Migration(migrations.Migration):
                 ("trial_label", models.CharField(blank=True, max_length=64)),
                 (
                     "trial_share",
-                    models.FloatField(
-                        default=0.0, help_text="Of the assets that ask for the trial."
-                    ),
+                    models.FloatField(default=0.0, help_text="Of the assets that ask for the trial."),
                 ),
                 (
                     "salt",
@@ -44,5 +42,13 @@ class Migration(migrations.Migration):
                     ),
                 ],
             },
+        ),
+        migrations.AddIndex(
+            model_name="taggingjob",
+            index=models.Index(
+                condition=models.Q(("purpose", "shadow"), ("state__in", ["queued", "published"])),
+                fields=["asset"],
+                name="job_shadow_open",
+            ),
         ),
     ]

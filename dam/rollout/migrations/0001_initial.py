@@ -41,7 +41,23 @@ class Migration(migrations.Migration):
                     models.BigIntegerField(
                         default=0,
                         editable=False,
-                        help_text="Jobs up to this id were considered for shadowing.",
+                        help_text="Answers up to this id were considered for shadowing.",
+                    ),
+                ),
+                (
+                    "sampled",
+                    models.PositiveIntegerField(
+                        default=0,
+                        editable=False,
+                        help_text="Pictures of the sample that were asked of the challenger.",
+                    ),
+                ),
+                (
+                    "baseline",
+                    models.JSONField(
+                        default=dict,
+                        editable=False,
+                        help_text="What the champion is watched against, taken when it was promoted; empty: not watched.",
                     ),
                 ),
                 (

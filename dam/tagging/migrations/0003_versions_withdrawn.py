@@ -56,6 +56,20 @@ class Migration(migrations.Migration):
                 help_text="The model server's time for this picture: that of its batch, divided.", null=True
             ),
         ),
+        migrations.AlterField(
+            model_name="prediction",
+            name="model_version",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="predictions",
+                to="tagging.modelversion",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="prediction",
+            index=models.Index(fields=["model_version", "asset"], name="prediction_by_model"),
+        ),
         migrations.AddIndex(
             model_name="decision",
             index=models.Index(fields=["model_version", "decided_at"], name="decision_by_model"),

@@ -50,6 +50,7 @@ def test_no_page_is_wider_than_the_screen(
         f"/assets/{asset.pk}/",
         "/tags/",
         "/try/",
+        "/models/",
         "/account/tokens/",
         "/account/password/",
     ):
@@ -63,7 +64,7 @@ def test_every_control_has_a_name_and_every_picture_a_text(
     open_page: Callable[..., Page], add: Callable[..., Asset]
 ) -> None:
     asset = add("walk.jpg", dog=0.9)
-    for address in ("/", f"/assets/{asset.pk}/", "/tags/", "/try/", "/account/tokens/"):
+    for address in ("/", f"/assets/{asset.pk}/", "/tags/", "/try/", "/models/", "/account/tokens/"):
         page = open_page(address)
         nameless = page.evaluate(NAMELESS)
         assert nameless == [], address

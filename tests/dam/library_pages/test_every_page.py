@@ -26,7 +26,17 @@ def elements(response) -> list[tuple[str, dict[str, str | None]]]:
 
 
 @pytest.mark.parametrize(
-    "address", ["/", "/cards/", "/assets/1/", "/tags/", "/try/", "/account/tokens/", "/account/password/"]
+    "address",
+    [
+        "/",
+        "/cards/",
+        "/assets/1/",
+        "/tags/",
+        "/try/",
+        "/models/",
+        "/account/tokens/",
+        "/account/password/",
+    ],
 )
 def test_who_is_not_signed_in_is_sent_to_the_door_and_back(address: str) -> None:
     response = Client().get(address)

@@ -49,7 +49,7 @@ def test_a_page_of_the_library_costs_the_same_for_many_pictures_as_for_few(
     tag = TagFactory(name="dog")
     for _ in range(40):
         picture_made(AssetFactory(uploaded_by=anna, tags=[tag]))
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         client.get("/?q=tag:dog")
 
 

@@ -82,7 +82,7 @@ function keep() {
 function place(page, { fresh }) {
   $("#main").replaceWith(page.main);
   document.title = page.title;
-  const section = { library: "library", asset: "library", tags: "tags", try: "try" }[page.main.dataset.page];
+  const section = { library: "library", asset: "library", tags: "tags", try: "try", models: "models" }[page.main.dataset.page];
   for (const link of document.querySelectorAll("[data-section]")) {
     if (link.dataset.section === section) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -91,6 +91,7 @@ function place(page, { fresh }) {
   const field = $("#q");
   if (field && !(fresh && document.activeElement === field)) field.value = search;
   if (fresh) window.htmx?.process(page.main);
+  else window.htmx?.trigger(page.main, "vitrine:returned"); // what it was asking for regularly, it stopped to ask
   for (const listener of listeners) listener(page.main);
 }
 

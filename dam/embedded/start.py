@@ -168,8 +168,11 @@ class EmbeddedSystem:
         self._welcome(layout, link)
 
     def _register_models(self, layout: Layout) -> None:
+        # With a registry not every version that lies there serves; the controller tells of the one that does.
+        options = ("--keep-known",) if system.has_registry(self.home, os.environ) else ()
         for version in model_versions(layout.models):
-            register = self._task(layout, "register_model", "dam.cli", "register_model", str(version))
+            words = ("register_model", str(version), *options)
+            register = self._task(layout, "register_model", "dam.cli", *words)
             self._finish(register, f"Reading the tags of model {version.name}")
 
     def _service_account(self, layout: Layout) -> Child:

@@ -9,7 +9,7 @@ import structlog
 from django.db import transaction
 
 from dam.rollout.errors import VersionTakenError
-from dam.tagging.models import ModelVersion, Tag
+from dam.tagging.models import ModelVersion
 from dam.tagging.vocabulary import VocabularyEntry, vocabulary_register
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ def version_register(  # noqa: PLR0913  # one argument for each fact
         "embedding_id": embedding_id,
     }
     with transaction.atomic():
-        _vocabulary_take_in(vocabulary, refresh=refresh)
+        vocabulary_register(entries=vocabulary, keep_known=not refresh)
         row, is_new = ModelVersion.objects.get_or_create(
             name=name,
             version=version,
@@ -66,11 +66,3 @@ def version_register(  # noqa: PLR0913  # one argument for each fact
     if is_new:
         log.info("model version", version=str(row), registry_version=registry_version)
     return row
-
-
-def _vocabulary_take_in(entries: Sequence[VocabularyEntry], *, refresh: bool) -> None:
-    if not refresh:
-        named = set(Tag.objects.exclude(kind=Tag.Kind.UNNAMED).values_list("slug", flat=True))
-        entries = [entry for entry in entries if entry.slug not in named]
-    if entries:
-        vocabulary_register(entries=entries)

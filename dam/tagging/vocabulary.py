@@ -53,7 +53,7 @@ def lookup_of(*, name: str, synonyms: Iterable[str]) -> list[str]:
 
 
 @transaction.atomic
-def vocabulary_register(*, entries: Iterable[VocabularyEntry]) -> int:
+def vocabulary_register(*, entries: Iterable[VocabularyEntry], keep_known: bool = False) -> int:
     """Add new tags and refresh known ones; returns how many are new.
 
     Tags whose meaning changed, by a name for what was only a label, another kind or other parents, are
@@ -62,11 +62,19 @@ def vocabulary_register(*, entries: Iterable[VocabularyEntry]) -> int:
     A known tag keeps its threshold and whether it is active: those are the curators'. Tags that the
     entries do not name stay as they are.
 
+    Args:
+        entries: the vocabulary of a model.
+        keep_known: leave tags that have a name as they are, because people are to see no trace of a model
+            that is only tried.
+
     Raises:
         ValueError: a parent that neither the entries nor the catalogue know, or a circle.
     """
     entries = list(entries)
     known = {tag.slug: tag for tag in Tag.objects.select_for_update(no_key=True)}
+    if keep_known:
+        named = {slug for slug, tag in known.items() if tag.kind != Tag.Kind.UNNAMED}
+        entries = [entry for entry in entries if entry.slug not in named]
     added: list[Tag] = []
     changed: list[Tag] = []
     for entry in entries:

@@ -16,11 +16,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="folder of an exported model version")
 
+        parser.add_argument(
+            "--keep-known", action="store_true", help="add what is new, and change no tag that has a name"
+        )
+
     def handle(self, *_args: Any, **options: Any) -> None:
         path = options["path"] / "assets.extra" / "vocabulary.json"
         try:
             file = vocabulary_read(path)
-            new = vocabulary_register(entries=file.tags)
+            new = vocabulary_register(entries=file.tags, keep_known=options["keep_known"])
         except (OSError, ValueError) as error:
             raise CommandError(f"{path}: {error}") from error
         if Tag.objects.filter(derive_pending=True).exists():

@@ -9,9 +9,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
+# Processes that share the files of the whole suite; each starts servers of its own.
+JOBS ?= 2
+AIRFLOW := .venv-airflow
+AIRFLOW_READY := $(AIRFLOW)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test faults lint fmt bench lock clean
+.PHONY: help run train test faults lint fmt bench airflow lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +29,7 @@ train: $(DEV_READY) ## Train, evaluate, export and register a model: make train 
 		--to "$(or $(RUN),var/training/$(basename $(notdir $(CONFIG))))" $(ARGS)
 
 test: $(DEV_READY) ## Run the whole test suite. One part of it: make test ARGS="tests/pipeline -k orient".
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n $(JOBS) --dist loadfile --no-loadscope-reorder)
 
 faults: $(DEV_READY) ## Import pictures while everything fails: SEED=7 repeats one run, SEEDS=20 makes many.
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
@@ -44,15 +48,19 @@ fmt: $(DEV_READY) ## Format the code and mend what can be mended.
 bench: $(DEV_READY) ## Measure; one benchmark: make bench ARGS="queue".
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+airflow: $(AIRFLOW_READY) ## Install what runs the DAGs in airflow/, in an environment of its own (docs/retraining.md).
+
 lock: $(VENV)/bin/python ## Resolve the dependencies again and write the hashed locks.
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--extra dev pyproject.toml --output-file requirements/dev.txt $(ARGS)
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--extra embedded --constraints requirements/dev.txt pyproject.toml --output-file requirements/run.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		requirements/airflow.in --output-file requirements/airflow.txt $(ARGS)
 
 clean: ## Remove what was built and installed; pictures and database in var/ stay.
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(AIRFLOW) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' || { \
@@ -69,6 +77,14 @@ $(RUN_READY): requirements/run.txt pyproject.toml | $(VENV)/bin/python
 
 $(DEV_READY): requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 	@$(MAKE) --no-print-directory install LOCK=requirements/dev.txt STAMP=$@
+
+$(AIRFLOW_READY): requirements/airflow.txt | $(VENV)/bin/python
+	@echo "==> Installing $$(grep -c == $<) packages from $< into $(AIRFLOW) (300 MB on the disk)"
+	@# Of the Python that Vitrine has, which is known to fit.
+	@test -e $(AIRFLOW)/bin/python || $(BIN)/python -m venv $(AIRFLOW) || { rm -rf $(AIRFLOW); exit 1; }
+	$(AIRFLOW)/bin/pip install --disable-pip-version-check --quiet --no-compile --require-hashes -r $<
+	@$(AIRFLOW)/bin/python -W ignore -m compileall -q -j 0 $(AIRFLOW)/lib
+	@touch $@
 
 .PHONY: install
 install:

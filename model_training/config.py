@@ -262,6 +262,28 @@ class Config(_Section):
     search: Search = Search()
 
 
+def with_decisions(config: Config, folder: Path) -> Config:
+    """The configuration with what ``vitrine export_claims`` wrote into a folder.
+
+    It takes the place of the source of decisions, if there is one; otherwise it comes after the others.
+
+    Raises:
+        ConfigError: there are several.
+    """
+    own = [source for source in config.data.sources if source.kind == "decisions"]
+    if len(own) > 1:
+        raise ConfigError("data.sources: which of the sources of decisions is meant? There may be one only")
+    name = own[0].name if own else "decisions"
+    export = DecisionsSource(
+        kind="decisions", name=name, file=folder / "decisions.jsonl", images=folder / "pictures"
+    )
+    if own:
+        sources = tuple(export if source is own[0] else source for source in config.data.sources)
+    else:
+        sources = (*config.data.sources, export)
+    return config.model_copy(update={"data": config.data.model_copy(update={"sources": sources})})
+
+
 def save_config(config: Config, path: Path) -> None:
     """Write a configuration that :func:`load_config` reads as the same one, defaults and all."""
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

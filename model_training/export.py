@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_training.golden import write_golden
 from model_training.projection import Projection
 from model_training.tensorflow_runtime import load_tensorflow
 from model_training.vocabulary import Vocabulary
@@ -139,10 +140,14 @@ def _write_extras(tf: Any, exported: Exported, folder: Path) -> None:
 
 
 def export(exported: Exported, to: Path) -> None:
-    """Write the SavedModel with its extras into a folder that does not exist yet."""
+    """Write the SavedModel with its extras into a folder that does not exist yet.
+
+    What it answers to the golden request is written beside it last, from what lies on the disk by then.
+    """
     tf = load_tensorflow()
     module = tf.Module()
     module.answer = frozen(tf, _answer(tf, exported))
     module.spec = _spec(tf, exported)
     tf.saved_model.save(module, str(to), signatures={"serving_default": module.answer, "spec": module.spec})
     _write_extras(tf, exported, to / "assets.extra")
+    write_golden(to, height=exported.preprocess.height, width=exported.preprocess.width)

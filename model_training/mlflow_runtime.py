@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import warnings
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,27 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_local_folder() / 'mlflow.db'}"
 
 
+def store_exists() -> bool:
+    """Whether there is a store: one that was named, or a local one that was begun. Does not need MLflow."""
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return True
+    return _revision() is not None
+
+
+def is_store_complete() -> bool:
+    """Whether the tables of a local store are those of this MLflow, and not just being made by somebody.
+
+    MLflow takes no lock while it makes them, so two that begin at the same time disturb each other.
+    """
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return True
+    mlflow = load_mlflow()
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - comes with MLflow
+
+    newest = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations")).get_current_head()
+    return _revision() == newest
+
+
 def artifact_location() -> str | None:
     """Where the artifacts of a new experiment go; None: where the server says.
 
@@ -51,6 +74,19 @@ def client() -> Any:
     if not tracking_uri().startswith("http"):
         _local_folder().mkdir(parents=True, exist_ok=True)
     return mlflow.MlflowClient(tracking_uri(), tracking_uri())
+
+
+def _revision() -> str | None:
+    """Which tables the local store has, by MLflow's name for them; None: there is no store."""
+    path = _local_folder() / "mlflow.db"
+    if not path.is_file():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)) as database:
+            found = database.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error:
+        return None
+    return None if found is None else str(found[0])
 
 
 def _local_folder() -> Path:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from model_training.config import ConfigError
 from model_training.datasets.errors import DataError
 from model_training.default_model import BadExportError
+from model_training.evaluation.errors import GateClosedError, RivalError
 from model_training.photographs import NoPhotographsError
 from model_training.registry.register import RegistrationError
+from model_training.rollout.errors import RefusedError, RolloutError, SetupError
 from model_training.search.run import SearchError
 from model_training.search.trials import NoEpochError
 from model_training.tracking import UnknownRunError
@@ -25,8 +27,10 @@ BAD_INPUT = (
     SearchError,
     UnknownRunError,
     NoPhotographsError,
+    RivalError,
+    SetupError,
 )
 """Exit code 2, as for a command line that is not understood: what was given has to be changed."""
 
-FAILED = (TrainingError, NoEpochError, BadExportError)
+FAILED = (TrainingError, NoEpochError, BadExportError, GateClosedError, RefusedError, RolloutError)
 """Exit code 1: the input is understood, and the work failed."""

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from rich.console import Console
 
-from model_training.cli import models, runs
+from model_training.cli import gate, models, rollout, runs
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -23,7 +23,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m model_training", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     runs.add(commands)
+    gate.add(commands)
     models.add(commands)
+    rollout.add(commands)
     parser.set_defaults(needs=())
     arguments = parser.parse_args(words)
     missing = [name for name in arguments.needs if find_spec(name) is None]

@@ -21,9 +21,12 @@ def add(commands: Any) -> None:
     build.set_defaults(run=_build_default)
 
     serve = commands.add_parser("serve", help="serve models as TensorFlow Serving does (a stand-in)")
-    source = serve.add_mutually_exclusive_group(required=True)
-    source.add_argument("--base-path", type=Path, help="folder of version folders of one model")
-    source.add_argument("--models-config", type=Path, help="models.config in TensorFlow Serving's format")
+    serve.add_argument("--base-path", type=Path, help="folder of version folders of one model")
+    serve.add_argument(
+        "--models-config",
+        type=Path,
+        help="models.config in TensorFlow Serving's format; with --base-path it is made if it is not there",
+    )
     serve.add_argument("--model-name", default="tagger", help="name of the model at --base-path")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--grpc-port", type=int, default=8500, help="0: any free one")
@@ -32,7 +35,7 @@ def add(commands: Any) -> None:
     serve.add_argument("--intra-op-threads", type=int, default=0, help="0: one per core")
     serve.add_argument("--inter-op-threads", type=int, default=0, help="0: one per core")
     serve.add_argument("--ready-file", type=Path, help="gets the ports as JSON when every model answers")
-    serve.set_defaults(run=_serve)
+    serve.set_defaults(run=_serve, usage=serve.error)
 
     fit = commands.add_parser("fit-projection", help="fit the projection on photographs, report its loss")
     fit.add_argument("--to", type=Path, help="folder for the file; left out: only measure the shipped one")
@@ -78,6 +81,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     from model_training.local_server.errors import PortTakenError  # noqa: PLC0415
     from model_training.local_server.options import Options  # noqa: PLC0415
 
+    if arguments.base_path is None and arguments.models_config is None:
+        arguments.usage("one of --base-path and --models-config is needed")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     options = Options(
         base_path=arguments.base_path,

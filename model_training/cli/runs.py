@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from model_training.config import Config, ConfigError, load_config
+from model_training.config import Config, ConfigError, load_config, with_decisions
 from model_training.tracking import MlflowTracker, NoTracker, Tracker
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ PREPARED = "prepared"
 """Where data is prepared when no folder is named: inside the run."""
 
 # Of the extra `train`. The running system serves models and has none of them.
-_NEEDS = ("jinja2", "matplotlib", "mlflow", "nbclient", "nbformat", "optuna", "sklearn")
+NEEDS = ("jinja2", "matplotlib", "mlflow", "nbclient", "nbformat", "optuna", "sklearn")
 
 
 def add(commands: Any) -> None:
@@ -67,10 +69,14 @@ def add(commands: Any) -> None:
     _run(export)
     export.add_argument("--to", type=Path, required=True, metavar="MODELS", help="folder of models")
     export.add_argument("--version", type=_positive, help="its number; left out: the next one")
+    _once(export, "a version of that --version that is there already stays as it is")
 
     register = _command(commands, "register", _register, "register an exported version in MLflow")
     _run(register)
     register.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="the version folder")
+    register.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    register.add_argument("--challenge", action="store_true", help="and make it the challenger (rollout)")
+    _once(register, "a version with the same content that is registered already is the answer")
 
     build = _command(commands, "build", _build, "prepare, train, evaluate, export and register in one go")
     _config(build)
@@ -92,12 +98,22 @@ def add(commands: Any) -> None:
 def _command(commands: Any, name: str, run: Any, text: str) -> Any:
     parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.add_argument("--dry-run", action="store_true", help="check the input, say what would be done")
-    parser.set_defaults(run=run, needs=_NEEDS)
+    parser.set_defaults(run=run, needs=NEEDS)
     return parser
 
 
 def _config(parser: Any) -> None:
     parser.add_argument("--config", type=Path, required=True, metavar="YAML", help="configuration of the run")
+    parser.add_argument(
+        "--decisions",
+        type=Path,
+        metavar="FOLDER",
+        help="of `vitrine export_claims`: in place of the source of that kind, or beside the others",
+    )
+
+
+def _once(parser: Any, what: str) -> None:
+    parser.add_argument("--once", action="store_true", help=f"done before counts as done: {what}")
 
 
 def _run(parser: Any) -> None:
@@ -119,7 +135,7 @@ def _positive(text: str) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
-    config = load_config(arguments.config)
+    config = _configured(arguments)
     if arguments.dry_run:
         _would(*_checked(config, None), f"would prepare this in {arguments.to}")
         return
@@ -127,7 +143,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    config, run = load_config(arguments.config), arguments.to
+    config, run = _configured(arguments), arguments.to
     if arguments.dry_run:
         _would(*_checked(config, arguments.data), f"would train into {run}")
         return
@@ -140,7 +156,7 @@ def _search(arguments: argparse.Namespace) -> None:
     from model_training.search.run import search  # noqa: PLC0415 - each command loads its own
     from model_training.search.space import read_space  # noqa: PLC0415
 
-    config, to = load_config(arguments.config), arguments.to
+    config, to = _configured(arguments), arguments.to
     space = read_space(config)
     if arguments.dry_run:
         tried = (f"{name}: {', '.join(map(str, wanted.extremes()))}" for name, wanted in space.items())
@@ -193,17 +209,31 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 def _export(arguments: argparse.Namespace) -> None:
     from model_training.training.export import check_run, export_run, version_folder  # noqa: PLC0415
+    from model_training.training.run_folder import read_run  # noqa: PLC0415
 
+    run, to, version = arguments.run_folder, arguments.to, arguments.version
+    if arguments.once and version is None:
+        raise ConfigError("--once needs --version: without a number every export is another version")
+    if arguments.once:
+        # It appears by one rename when everything is in it, so what is there is whole.
+        folder = to / read_run(run).config.tracking.registered_model / str(version)
+        if folder.is_dir():
+            _did(f"{folder} is there already")
+            return
     if arguments.dry_run:
-        facts = check_run(arguments.run_folder)
-        folder = version_folder(facts, arguments.to, arguments.version)
+        facts = check_run(run)
+        folder = version_folder(facts, to, version)
         _would(f"would export {facts.config.name} with {len(facts.labels)} labels to {folder}")
         return
-    export_run(arguments.run_folder, arguments.to, Console(), version=arguments.version)
+    export_run(run, to, Console(), version=version)
 
 
 def _register(arguments: argparse.Namespace) -> None:
-    from model_training.registry.register import read_registration, register  # noqa: PLC0415
+    from model_training.registry.register import (  # noqa: PLC0415
+        read_registration,
+        register,
+        registered_already,
+    )
 
     registration = read_registration(arguments.run_folder, arguments.model)
     name = registration.config.tracking.registered_model
@@ -211,8 +241,17 @@ def _register(arguments: argparse.Namespace) -> None:
         tags = (f"{tag}: {value}" for tag, value in registration.tags.items())
         _would(f"would register a version of {name}", *tags)
         return
-    made = register(registration, Console())
-    _did(f"{made.name} version {made.version}: {made.uri}")
+    made = registered_already(registration) if arguments.once else None
+    if made is None:
+        made = register(registration, Console(stderr=arguments.json))
+    if arguments.challenge:
+        from model_training.rollout.asking import challenge  # noqa: PLC0415
+
+        challenge(made.name, made.version)
+    if arguments.json:
+        print(json.dumps(asdict(made)))  # noqa: T201 - what was asked for
+    else:
+        _did(f"{made.name} version {made.version}: {made.uri}")
 
 
 def _build(arguments: argparse.Namespace) -> None:
@@ -220,7 +259,7 @@ def _build(arguments: argparse.Namespace) -> None:
     from model_training.registry.register import read_registration, register  # noqa: PLC0415
     from model_training.training.export import export_run  # noqa: PLC0415
 
-    config, run, folds = load_config(arguments.config), arguments.to, arguments.folds
+    config, run, folds = _configured(arguments), arguments.to, arguments.folds
     models = arguments.models or run / "models"
     _check_measured(config, folds)
     if arguments.dry_run:
@@ -254,6 +293,12 @@ def _check_measured(config: Config, folds: int | None) -> None:
 
 
 # ------------------------------------------------------------------ what several of them do
+
+
+def _configured(arguments: argparse.Namespace) -> Config:
+    """The configuration, with the decisions that the command line names."""
+    config = load_config(arguments.config)
+    return config if arguments.decisions is None else with_decisions(config, arguments.decisions.absolute())
 
 
 def _prepared(config: Config, data: Path | None, to: Path) -> Prepared:

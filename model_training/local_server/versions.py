@@ -55,8 +55,31 @@ class Status:
 class _Model:
     config: ModelConfig
     versions: dict[int, _Version] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """Those in force. A configuration's come into force together, when all that they need is loaded."""
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """Those that were refused at the last look; said once, not at each of them."""
     complaint: str = ""
     """Why its folder could not be read at the last look; said once, not at each of them."""
+
+    def relabel(self) -> dict[str, int]:
+        """Take the configuration's labels, all or none; returns those that cannot be moved.
+
+        As TensorFlow Serving does it with ``--allow_version_labels_for_unavailable_models``: a label that is
+        new may point anywhere, and one that somebody uses moves only to a version that answers.
+        """
+        wanted = self.config.labels
+        stuck = {
+            label: number
+            for label, number in wanted.items()
+            if self.labels.get(label, number) != number and not self._answers(number)
+        }
+        if not stuck:
+            self.labels = wanted
+        return stuck
+
+    def _answers(self, number: int) -> bool:
+        return number in self.versions and self.versions[number].state is State.AVAILABLE
 
     def on_disk(self) -> dict[int, float]:
         """Complete version folders and when their graphs were written."""
@@ -86,7 +109,7 @@ class Versions:
         self._threads = threads
         self._poll_s = poll_s
         self._changed = threading.Condition()
-        self._models = {name: _Model(entry) for name, entry in config.items()}
+        self._models = {name: _Model(entry, labels=entry.labels) for name, entry in config.items()}
         self._stopping = False
         self._asked = 1
         self._done = 0
@@ -131,7 +154,7 @@ class Versions:
                 if name in self._models:
                     self._models[name].config = entry
                 else:
-                    self._models[name] = _Model(entry)
+                    self._models[name] = _Model(entry, labels=entry.labels)
             for name in set(self._models) - set(config):
                 # Wants nothing any more: unloaded by the next round.
                 gone = self._models[name].config
@@ -184,7 +207,7 @@ class Versions:
 
     def _label(self, spec: Any) -> int:
         model = self._models.get(spec.name)
-        number = model.config.labels.get(spec.version_label) if model else None
+        number = model.labels.get(spec.version_label) if model else None
         if number is None:
             raise invalid(f"Unrecognized servable version label: {spec.version_label}")
         return number
@@ -235,6 +258,10 @@ class Versions:
             known = model.versions.get(number)
             if known is None or (known.state is State.END and not known.failed_as_of(on_disk[number])):
                 self._load(model, number, on_disk[number])
+        self._relabel(model)
+        for number in set(model.versions) - wanted:
+            # Named again later, it is tried again.
+            model.versions[number].stamp = 0.0
         leaving = {
             number
             for number, version in model.versions.items()
@@ -246,6 +273,13 @@ class Versions:
         if staying or removed:
             for number in sorted(leaving):
                 self._unload(model, number)
+
+    def _relabel(self, model: _Model) -> None:
+        with self._changed:
+            stuck = model.relabel()
+        if stuck and stuck != model.refused:
+            log.warning("labels stay: their versions are not available", model=model.config.name, **stuck)
+        model.refused = stuck
 
     def _load(self, model: _Model, number: int, stamp: float) -> None:
         name, folder = model.config.name, model.config.base_path / str(number)

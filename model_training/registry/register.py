@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
-from model_training import registry
 from model_training.config import Config, load_config
 from model_training.evaluation.run import headline
 from model_training.mlflow_runtime import client, load_mlflow, tracking_uri
+from model_training.registry.content import CONTENT, content_hash
+from model_training.registry.versions import log_version, new_version, versions_with
 from model_training.tensorflow_runtime import load_tensorflow
 from model_training.tracking import MlflowTracker, parameters, remembered_run
-
-_CONTENT = "content_sha256"
-_PIECE = 1 << 20
 
 
 class RegistrationError(Exception):
@@ -78,7 +73,7 @@ def read_registration(run: Path, version_folder: Path) -> Registration:
             "git_commit": str(data["git_commit"] or "unknown"),
             **{name: str(facts[name]) for name in ("preprocess_id", "vocabulary_id", "embedding_id")},
             "served_version": version_folder.name,
-            _CONTENT: content_hash(version_folder),
+            CONTENT: content_hash(version_folder),
         },
         description=card.read_text(encoding="utf-8") if card.is_file() else "",
     )
@@ -96,46 +91,34 @@ def register(registration: Registration, console: Console) -> Registered:
     mlflow = load_mlflow()
     store = client()
     name = registration.config.tracking.registered_model
-    _refuse_doubles(store, name, registration.tags[_CONTENT])
+    double = registered_already(registration)
+    if double is not None:
+        raise RegistrationError(
+            f"this version is registered already, as version {double.version} of {name}: "
+            "the content is the same to the byte"
+        )
     mlflow.set_tracking_uri(tracking_uri())
+    # MLflow would import it by itself while it looks at the model.
+    load_tensorflow()
     with (
         console.status(f"registering a version of {name} …"),
         _mlflow_run(mlflow, store, registration) as run,
     ):
-        info = _log_model(mlflow, name, registration)
+        info = log_version(mlflow, name, registration.version_folder, registration.facts)
         _log_metrics(store, run, info.model_id, registration.metrics)
-        version = _new_version(store, name, info, registration)
-    return Registered(name, int(version.version), run, f"models:/{name}/{version.version}")
+        version = new_version(store, name, info, tags=registration.tags, description=registration.description)
+    return Registered(name, version, run, f"models:/{name}/{version}")
 
 
-def _new_version(store: Any, name: str, model: Any, registration: Registration) -> Any:
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
-    try:
-        store.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    return store.create_model_version(
-        name,
-        model.model_uri,
-        model.run_id,
-        tags=dict(registration.tags),
-        description=registration.description,
-        model_id=model.model_id,
+def registered_already(registration: Registration) -> Registered | None:
+    """The version that has the same content to the byte; None: nobody registered that yet."""
+    name = registration.config.tracking.registered_model
+    doubles = versions_with(client(), name, registration.tags[CONTENT])
+    if not doubles:
+        return None
+    return Registered(
+        name, int(doubles[0].version), doubles[0].run_id, f"models:/{name}/{doubles[0].version}"
     )
-
-
-def content_hash(folder: Path) -> str:
-    """SHA-256 over the names and the bytes of all files of a folder, whatever the folder is called."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        name = path.relative_to(folder).as_posix().encode()
-        digest.update(f"{len(name)} {path.stat().st_size} ".encode() + name)
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                digest.update(piece)
-    return digest.hexdigest()
 
 
 def _read_json(path: Path, remedy: str) -> dict[str, Any]:
@@ -144,16 +127,6 @@ def _read_json(path: Path, remedy: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise RegistrationError(f"{path} is missing: {remedy}") from error
     return content
-
-
-def _refuse_doubles(store: Any, name: str, content: str) -> None:
-    # MLflow answers with nothing if there is no such model.
-    doubles = store.search_model_versions(f"name = '{name}' AND tags.`{_CONTENT}` = '{content}'")
-    if doubles:
-        raise RegistrationError(
-            f"this version is registered already, as version {doubles[0].version} of {name}: "
-            "the content is the same to the byte"
-        )
 
 
 @contextmanager
@@ -182,35 +155,6 @@ def _has_run(store: Any, run_id: str) -> bool:
             return False
         raise
     return True
-
-
-def _log_model(mlflow: Any, name: str, registration: Registration) -> Any:
-    from mlflow.models import ModelSignature  # noqa: PLC0415
-    from mlflow.types import Schema, TensorSpec  # noqa: PLC0415
-
-    # MLflow would import it by itself while it looks at the model.
-    load_tensorflow()
-    facts = registration.facts
-    height, width = facts["preprocess"]["height"], facts["preprocess"]["width"]
-    float32 = np.dtype(np.float32)
-    signature = ModelSignature(
-        Schema([TensorSpec(np.dtype(np.uint8), (-1, height, width, 3))]),
-        Schema(
-            [
-                TensorSpec(float32, (-1, facts["labels"]), "scores"),
-                TensorSpec(float32, (-1, facts["embedding"]), "embedding"),
-            ]
-        ),
-    )
-    return mlflow.pyfunc.log_model(
-        name=name,
-        python_model=str(Path(registry.__file__).with_name("served_model.py")),
-        artifacts={"version_folder": str(registration.version_folder.resolve())},
-        signature=signature,
-        input_example=np.full((1, height, width, 3), 127, np.uint8),
-        # Named by us: MLflow would load the model in a new process to find out.
-        pip_requirements=[f"{package}=={metadata.version(package)}" for package in ("mlflow", "tensorflow")],
-    )
 
 
 def _log_metrics(store: Any, run: str, model: str, metrics: Mapping[str, float]) -> None:

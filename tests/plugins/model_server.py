@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 REPOSITORY = Path(model_training.__file__).parent.parent
 _STARTS_WITHIN_S = 240
 _MADE_FROM = (
-    *("default_head", "default_model", "export", "networks", "projection", "tag_scores", "vocabulary"),
-    "weights",
+    *("default_head", "default_model", "export", "golden", "networks", "projection", "tag_scores"),
+    *("vocabulary", "weights"),
 )
 """Modules and packages of ``model_training`` that decide what the default model is."""
 

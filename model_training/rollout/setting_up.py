@@ -1,0 +1,90 @@
+"""From options and environment variables to what the controller stands among."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from model_training.rollout.aliases import MlflowRegistry
+from model_training.rollout.catalogue import Catalogue
+from model_training.rollout.errors import SetupError
+from model_training.rollout.looking import Surroundings
+from model_training.rollout.model_servers import ModelServers
+from model_training.rollout.serving_path import serving_path
+from model_training.rollout.settings import RolloutSettings
+
+_T = TypeVar("_T")
+
+# A rollout has other things to do than to wait for MLflow, which asks seven times with growing pauses.
+_IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+
+
+def surroundings(  # noqa: PLR0913 - one argument for each option
+    *,
+    models_config: Path | None,
+    base_path: str | None,
+    model: str | None,
+    model_servers: str | None,
+    catalogue: str | None,
+    token_file: Path | None,
+) -> Surroundings:
+    """What the controller stands among. None: as the environment says.
+
+    Raises:
+        SetupError: neither says it, or it cannot be understood.
+    """
+    settings = _settings()
+    for name, value in _IMPATIENT.items():
+        os.environ.setdefault(name, value)
+    name = model or settings.model_name
+    try:
+        servers = ModelServers(
+            _said(model_servers or settings.model_servers, "--model-servers"),
+            name,
+            ca_file=settings.model_ca_file,
+        )
+        path = serving_path(_said(base_path or settings.models, "--base-path", "VITRINE_MODELS"))
+    except (ValueError, OSError) as error:
+        raise SetupError(str(error)) from error
+    return Surroundings(
+        models_config=_said(models_config or settings.models_config, "--models-config"),
+        model=name,
+        path=path,
+        servers=servers,
+        catalogue=_catalogue(settings, catalogue, token_file),
+        registry=MlflowRegistry(name),
+    )
+
+
+def catalogue(address: str | None, token_file: Path | None) -> Catalogue:
+    """The catalogue alone. None: as the environment says.
+
+    Raises:
+        SetupError: neither says it.
+    """
+    return _catalogue(_settings(), address, token_file)
+
+
+def _settings() -> RolloutSettings:
+    try:
+        return RolloutSettings()
+    except ValidationError as error:
+        raise SetupError(str(error)) from error
+
+
+def _catalogue(settings: RolloutSettings, address: str | None, token_file: Path | None) -> Catalogue:
+    url = _said(address or settings.catalogue_url, "--catalogue", "VITRINE_CATALOGUE_URL")
+    if not url.startswith(("http://", "https://")):
+        raise SetupError(f"{url!r} is no address of a catalogue: it begins with http:// or https://")
+    file = _said(token_file or settings.catalogue_token_file, "--token-file", "VITRINE_CATALOGUE_TOKEN_FILE")
+    return Catalogue(url, file)
+
+
+def _said(value: _T | None, option: str, variable: str | None = None) -> _T:
+    if value is None:
+        named = variable or f"VITRINE_{option.strip('-').replace('-', '_').upper()}"
+        raise SetupError(f"{option} or {named} has to be given")
+    return value

@@ -1,0 +1,31 @@
+"""What the controller and the commands are told by their environment; their options say the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, FilePath
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class RolloutSettings(BaseSettings):
+    """Environment variables of these names with the prefix ``VITRINE_``; options go before them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VITRINE_", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    models_config: Path | None = None
+    """The ``models.config`` that the model servers poll."""
+    models: str | None = None
+    """The base path of the model: a folder, or ``s3://BUCKET/PREFIX``."""
+    model_name: str = "tagger"
+    """On the model servers and in the registry."""
+    model_servers: str | None = None
+    """``host:port`` of the model servers, separated by commas; a name means every address that it has."""
+    model_ca_file: Annotated[FilePath | None, BeforeValidator(lambda value: value or None)] = None
+    """PEM certificates to trust; with it the connections to the model servers are encrypted."""
+    catalogue_url: str | None = None
+    catalogue_token_file: Path | None = None
+    """Of a service account that may manage the rollout."""

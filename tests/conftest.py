@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 pytest_plugins = [
+    "tests.plugins.airflow_runs",
     "tests.plugins.postgres",
     "tests.plugins.rabbitmq",
     "tests.plugins.object_store",

@@ -91,12 +91,16 @@ class Tagger:
             ) as handler,
         ):
             self._health.started()
+            busy = False
             while not self._shutdown.asked:
-                batches = self._receive(consumer, wait_s=0 if shadow.has_more else _POLL_S)
+                # Who had something to do looks for more without waiting: only if there is nothing else at
+                # this moment, those that come last have their turn.
+                batches = self._receive(consumer, wait_s=0 if busy else _POLL_S)
                 for batch in batches:
                     handler.handle(batch, consumer)
                 if shadow.consumer and not self._shutdown.asked:
                     handler.handle(shadow.receive(others_wait=bool(batches)), shadow.consumer)
+                busy = bool(batches) or shadow.has_more
             _log.info("stopping", deadline_s=settings.shutdown_deadline_s)
             self._finish(consumer, handler)
             if shadow.consumer:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dam.rollout.comparison import Comparison, Measure
 from dam.rollout.models import Rollout
+from dam.rollout.standing import NOTICEABLE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,11 @@ def _against(comparison: Comparison, rollout: Rollout) -> Iterator[str]:
     if comparison.reviews:
         yield from _lost("precision", comparison.precision, rollout.most_precision_lost)
         yield from _lost("recall", comparison.recall, rollout.most_recall_lost)
-    ratio = comparison.predict_ms.ratio
-    if ratio is not None and ratio > rollout.most_times_slower:
+    times = comparison.predict_ms
+    noticeable = (times.challenger or 0.0) - (times.champion or 0.0) >= NOTICEABLE_MS
+    if times.ratio is not None and times.ratio > rollout.most_times_slower and noticeable:
         yield (
-            f"An answer takes {ratio:.2f} times as long as the champion's; "
+            f"An answer takes {times.ratio:.2f} times as long as the champion's; "
             f"{rollout.most_times_slower:g} times are allowed."
         )
 

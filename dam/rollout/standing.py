@@ -29,6 +29,8 @@ _MIN_ANSWERS = 50
 _ANSWERS_WINDOW = 200_000
 # A hiccup of the machine is not the model's: of the times, the slowest tenth is left out.
 _SLOWEST_LEFT_OUT = 0.1
+NOTICEABLE_MS = 5.0
+"""For a picture. Less comes of the size of batches: a call for many costs each of them less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,10 @@ def _time(before: Baseline, times: Sequence[float], rollout: Rollout) -> Check:
     if not before.predict_ms or not now or min(before.answers, len(times)) < _MIN_ANSWERS:
         return Check(*facts)
     times_slower = now / before.predict_ms
-    return Check(*facts, times_slower, room=limit - times_slower)
+    room = limit - times_slower
+    if now - before.predict_ms < NOTICEABLE_MS:
+        room = max(room, 0.0)
+    return Check(*facts, times_slower, room=room)
 
 
 def _share(rate: Rate) -> float | None:

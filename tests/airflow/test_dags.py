@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.airflow.conftest import Airflow
+from tests.plugins.airflow_runs import Airflow
 
 NAMES = {"retrain", "promote_after_shadow", "retag_campaign", "nightly_quality"}
 OURS = {"dam", "model_training", "pipeline", "workers"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.airflow.conftest import Airflow, vitrine_program
+from tests.plugins.airflow_runs import Airflow, vitrine_program
 from tests.plugins.photos import write_photos
 from tests.plugins.system import System
 

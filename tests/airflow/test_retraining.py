@@ -20,7 +20,7 @@ from dam.tagging.models import Decision
 from dam.tagging.services import decision_make
 from dam.tagging.vocabulary import VocabularyEntry, vocabulary_register
 from model_training.mlflow_runtime import client
-from tests.airflow.conftest import Airflow, vitrine_program, write_program
+from tests.plugins.airflow_runs import Airflow, vitrine_program, write_program
 from tests.plugins.toy_pictures import LABELS, ToyPictures
 
 pytestmark = [

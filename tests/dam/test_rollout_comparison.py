@@ -268,6 +268,13 @@ def test_what_is_slower_does_not_pass(pair):
     assert verdict(pair, most_times_slower=1.7).passes
 
 
+def test_a_few_milliseconds_are_the_batches_and_not_the_versions(pair):
+    reviewed_library(*pair)
+    Prediction.objects.filter(model_version=pair[0]).update(predict_ms=2)
+    Prediction.objects.filter(model_version=pair[1]).update(predict_ms=6)
+    assert verdict(pair).passes
+
+
 def test_without_decisions_that_tell_precision_nothing_passes(pair):
     dog = TagFactory(name="dog")
     for asset in AssetFactory.create_batch(4):

@@ -212,6 +212,15 @@ def test_the_slowest_tenth_is_left_out():
     assert typical_ms([*range(1, 10), 1000]) == 5
 
 
+def test_a_few_milliseconds_more_are_no_reason_to_go_back(asset):
+    one, two = versions(2)
+    answers(asset, one, *[1] * 60)
+    promoted(two, one)
+    answers(asset, two, *[4] * 60)
+    assert check("time").change == 4
+    assert champion_watch() is None
+
+
 def test_what_the_challenger_did_in_the_shadow_says_nothing_of_live_answers(asset):
     one, two = versions(2)
     answers(asset, one, *[10] * 60)

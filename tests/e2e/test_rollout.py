@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import requests
 
+from tests.plugins.airflow_runs import Airflow, vitrine_program
 from tests.plugins.colour_models import write_colour_version, write_run_of
 from tests.plugins.system import System, wait_for
 from tests.plugins.toy_pictures import LABELS, ToyPictures
@@ -43,16 +44,20 @@ class Library:
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of whoever uses registry and catalogue of this system."""
+        return self.system.environment | {
+            "VITRINE_CATALOGUE_URL": self.system.address,
+            "VITRINE_CATALOGUE_TOKEN_FILE": str(self.system.home / "run" / "controller_token"),
+        }
+
     def training(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command of ``model_training`` beside the running system."""
         done = subprocess.run(
             [sys.executable, "-m", "model_training", *words],
             cwd=_ROOT,
-            env=self.system.environment
-            | {
-                "VITRINE_CATALOGUE_URL": self.system.address,
-                "VITRINE_CATALOGUE_TOKEN_FILE": str(self.system.home / "run" / "controller_token"),
-            },
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=300,
@@ -262,3 +267,20 @@ def test_a_bad_version_is_refused_and_if_forced_taken_back_by_what_people_say(li
     (step,) = [each for each in steps if each["kind"] == "roll-back"]
     assert step["source"] == "watch"
     assert step["state"] == "done"
+
+
+def test_a_schedule_promotes_a_version_that_was_compared_on_enough(
+    library: Library, airflow: Airflow, tmp_path: Path
+) -> None:
+    library.register("third", slope=550.0)
+    number = library.until_in_service("challenger", "third")
+    library.until(lambda: library.training("compare", check=False).returncode == 0, "the gate to pass")
+    environment = library.environment | {
+        "VITRINE_BIN": vitrine_program(tmp_path / "vitrine"),
+        "VITRINE_PYTHON": sys.executable,
+    }
+    looked = airflow.run("nightly_quality", {"most_failed": 0}, **environment)
+    assert looked.code == 0, looked.log
+    promoted = airflow.run("promote_after_shadow", {"pictures": 50, "reviews": 30}, **environment)
+    assert promoted.code == 0, promoted.log
+    assert library.champion() == ("third", number)

@@ -9,8 +9,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
-# Processes that share the files of the whole suite; each starts servers of its own.
-JOBS ?= 2
 AIRFLOW := .venv-airflow
 AIRFLOW_READY := $(AIRFLOW)/.ready
 
@@ -29,7 +27,7 @@ train: $(DEV_READY) ## Train, evaluate, export and register a model: make train 
 		--to "$(or $(RUN),var/training/$(basename $(notdir $(CONFIG))))" $(ARGS)
 
 test: $(DEV_READY) ## Run the whole test suite. One part of it: make test ARGS="tests/pipeline -k orient".
-	@$(BIN)/python -m pytest $(or $(ARGS),-n $(JOBS) --dist loadfile --no-loadscope-reorder)
+	@$(BIN)/python -m pytest $(ARGS)
 
 faults: $(DEV_READY) ## Import pictures while everything fails: SEED=7 repeats one run, SEEDS=20 makes many.
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)

@@ -24,7 +24,6 @@ from dam.embedded.postgres import EmbeddedPostgres
 _FAST = {"fsync": "off", "full_page_writes": "off"}
 
 _home = pytest.StashKey[Path]()
-_OWN = "VITRINE_TESTS_DATABASE_URL"
 
 
 def _settle(config: pytest.Config) -> None:
@@ -33,9 +32,7 @@ def _settle(config: pytest.Config) -> None:
         return
     config.stash[_home] = Path(tempfile.mkdtemp(prefix="vitrine-tests-"))
     os.environ["VITRINE_HOME"] = str(config.stash[_home])
-    # Who runs a part of the tests inherits the address of the process that started it, which runs none.
-    if os.environ.get("DATABASE_URL") == os.environ.get(_OWN):
-        os.environ["DATABASE_URL"] = os.environ[_OWN] = EmbeddedPostgres(config.stash[_home]).url
+    os.environ.setdefault("DATABASE_URL", EmbeddedPostgres(config.stash[_home]).url)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 
 import pytest
 from django.db import connection
@@ -211,21 +210,18 @@ FROM tagging_prediction, generate_series(1, 2) AS place ON CONFLICT DO NOTHING;
 """
 
 
-def test_five_thousand_pictures_are_compared_within_seconds(pair):
+def test_five_thousand_pictures_are_compared_by_a_few_questions_to_the_database(pair):
     Tag.objects.bulk_create(
         Tag(slug=f"tag-{number}", name=f"tag {number}", lookup=[f"tag {number}"]) for number in range(200)
     )
     AssetFactory()
     with connection.cursor() as cursor:
         cursor.execute(LARGE_LIBRARY)
-    began = time.monotonic()
     with CaptureQueriesContext(connection) as queries:
         found = compared(pair, user=StaffFactory())
-    took = time.monotonic() - began
     assert (found.pictures, len(found.tags), found.is_cut) == (5000, 200, False)
     assert found.reviews > 15_000
     assert len(queries) < 15
-    assert took < 15, "1 s on an idle machine"
 
 
 # --------------------------------------------------------------------- gate

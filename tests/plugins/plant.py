@@ -112,7 +112,7 @@ class Plant:
         for worker in self.workers:
             worker.start()
         self.vitrine("migrate")
-        commands = [("register_model", str(version)) for version in sorted(self._models.iterdir())]
+        commands = [("register_model", str(version)) for version in sorted(self._models.glob("[0-9]*"))]
         commands.append(("sign_in_link", "--first-admin"))
         list(starters.map(lambda words: self.vitrine(*words), commands))
         for process in (self.writer, self.relay):

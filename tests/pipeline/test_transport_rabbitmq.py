@@ -18,7 +18,7 @@ from pipeline.rabbitmq import RabbitTransport
 from pipeline.rabbitmq.access import connection_parameters
 from pipeline.rabbitmq.consumer import RabbitConsumer
 from pipeline.rabbitmq.queues import QueueMismatchError
-from pipeline.topology import BULK, QueueSpec
+from pipeline.topology import BULK, QUEUES, QueueSpec
 from pipeline.transports import transport_from_url
 from tests.plugins.brokers import RabbitBroker
 from tests.plugins.processes import wait_for
@@ -184,7 +184,7 @@ def test_queues_are_quorum_queues_with_every_limit_explicit(
             "x-overflow": "reject-publish",
         },
     }
-    assert len(found) == 6
+    assert len(found) == 2 * len(QUEUES)
     assert all(arguments["x-max-length"] > 0 for arguments in found.values())
 
 

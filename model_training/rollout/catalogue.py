@@ -74,6 +74,8 @@ class Catalogue:
         self._root = f"{address.rstrip('/')}/api/v1/"
         self._token_file = token_file
         self._session = requests.Session()
+        # It asks every two seconds, which is when a web server gives up a connection that rests.
+        self._session.headers["Connection"] = "close"
         self._listed: list[Known] = []
         self._listed_as: object = None
         self._listed_at = float("-inf")

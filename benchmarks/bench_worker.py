@@ -140,7 +140,7 @@ class Plant:
         environment = os.environ | {f"VITRINE_{name}": value for name, value in settings.items()}
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-c", _WORKER], cwd=_REPOSITORY, env=environment, stdout=output
+                [sys.executable, "-c", _WORKER], cwd=_REPOSITORY, env=environment, stderr=output
             )
         try:
             yield process, log

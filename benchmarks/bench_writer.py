@@ -174,8 +174,8 @@ def main() -> None:
 
 def measure() -> None:
     from dam.jobs.ledger import ledger  # noqa: PLC0415
-    from dam.loops.process import collect_seldom  # noqa: PLC0415
     from dam.loops.results import BATCH  # noqa: PLC0415
+    from dam.telemetry.process import collect_seldom  # noqa: PLC0415
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     collect_seldom()

@@ -64,6 +64,8 @@ class TagRequest(_Message):
     """TF Serving version label to ask; empty: whatever the server serves by default."""
     renditions: bool = True
     request_id: str = ""
+    traceparent: str = ""
+    """What made the request, in the form of W3C's *Trace Context*; empty: nobody traces it."""
     requested_at: datetime
 
 
@@ -124,6 +126,8 @@ class TagResult(_Message):
     predict_share_ms: float | None = None
     """The model server's time for this picture: that of its batch (``predict`` in ``stage_ms``), divided."""
     request_id: str = ""
+    traceparent: str = ""
+    """What follows from this answer belongs under it; the request's own where the worker does not trace."""
 
     def embedding(self) -> NDArray[np.float32] | None:
         """The unit-length embedding, float32 ``[D]``, or None if the request failed."""

@@ -136,10 +136,13 @@ class Consumer(_Closing, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How many messages wait, and how many are held by consumers (None: the broker does not tell)."""
+    """How many messages wait, how many are held by consumers (None: the broker does not tell)."""
 
     ready: int
     held: int | None
+    consumers: int
+    """Those that live and take from this queue, from their first ``receive`` on; with RabbitMQ roughly: see
+    ``docs/queue.md``."""
 
 
 class Transport(_Closing, Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -69,12 +69,19 @@ class Session(Closable):
 
 
 class Membership(Closable):
-    """A consumer's proof of life: an advisory lock and a lease, kept by a thread on its own connection."""
+    """A consumer's proof of life: an advisory lock and a lease, kept by a thread on its own connection.
 
-    def __init__(self, dsn: str, lease_s: float) -> None:
+    Args:
+        dsn: libpq address.
+        lease_s: seconds of silence after which it is taken for dead.
+        queues: what it takes from, for those who count consumers.
+    """
+
+    def __init__(self, dsn: str, lease_s: float, queues: Sequence[str]) -> None:
         self.number: int | None = None
         """Our row in ``queue.consumer``; another one after we were taken for dead."""
         self._lease_s = lease_s
+        self._queues = list(queues)
         self._session = Session(dsn, self._lock_again)
         self._mutex = threading.Lock()
         self._renewed = float("-inf")
@@ -122,12 +129,12 @@ class Membership(Closable):
 
     def _renew(self) -> None:
         with self._session.use() as connection:
-            row = {"number": self.number, "lease_s": self._lease_s}
-            if connection.execute(sql.RENEW_CONSUMER, row).fetchone() is None:
+            lease = {"number": self.number, "lease_s": self._lease_s}
+            if connection.execute(sql.RENEW_CONSUMER, lease).fetchone() is None:
                 self.number = None
                 (number,) = connection.execute(sql.NEW_CONSUMER).fetchone() or (None,)
                 connection.execute(sql.LOCK_CONSUMER, [number])
-                connection.execute(sql.INSERT_CONSUMER, {"number": number, "lease_s": self._lease_s})
+                connection.execute(sql.INSERT_CONSUMER, {**lease, "number": number, "queues": self._queues})
                 self.number = number
         self._renewed = time.monotonic()
 

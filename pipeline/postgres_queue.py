@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from psycopg.errors import UndefinedColumn, UndefinedTable
+
 from pipeline import postgres_queue_sql as sql
 from pipeline.closable import Closable
 from pipeline.ports import Delivery, Message, QueueDepth, QueueFullError, TransportDownError
@@ -74,12 +76,17 @@ class PostgresTransport(Closable):
         """Every declared queue and dead-letter queue by name.
 
         Raises:
-            TransportDownError: the server does not answer.
+            TransportDownError: the server does not answer, or the queues are not declared.
         """
         with Session(self._dsn) as session, session.use() as connection:
-            # Otherwise, with no consumer left, the messages of the last one would count as held for ever.
-            _sweep(connection)
-            return {name: QueueDepth(ready, held) for name, ready, held in connection.execute(sql.DEPTHS)}
+            try:
+                # Otherwise, with no consumer left, the messages of the last one would count as held for ever.
+                _sweep(connection)
+                return {name: QueueDepth(*numbers) for name, *numbers in connection.execute(sql.DEPTHS)}
+            except (UndefinedTable, UndefinedColumn) as error:
+                raise TransportDownError(
+                    f"PostgreSQL queue: not declared, or by an older release: {error}"
+                ) from error
 
 
 class PostgresPublisher(Closable):
@@ -131,7 +138,7 @@ class PostgresConsumer(Closable):
 
     def __init__(self, dsn: str, queues: Sequence[str], *, lease_s: float = LEASE_S) -> None:
         self._queues = tuple(queues)
-        self._membership = Membership(dsn, lease_s)
+        self._membership = Membership(dsn, lease_s, queues)
         self._session = Session(dsn, self._resume)
         self._held: set[int] = set()
         self._ending = False

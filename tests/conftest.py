@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.plugins.system",
     "tests.plugins.toy_pictures",
     "tests.plugins.mlflow_server",
+    "tests.plugins.prometheus",
 ]
 
 

@@ -13,11 +13,12 @@ import structlog
 
 from pipeline.blobs import blob_store_from_url
 from pipeline.ports import DependencyDownError
+from pipeline.telemetry.health import Health, serve_health
+from pipeline.telemetry.logs import configure_logs
+from pipeline.telemetry.tracing import TracingNotInstalledError, configure_tracing, flush_traces
 from pipeline.tfserving.client import TensorFlowServing
 from pipeline.transports import transport_from_url
 from workers.batch import PictureStalledError, Ports
-from workers.health import Health, HealthServer
-from workers.logs import configure_logs
 from workers.memory import return_large_buffers_at_once
 from workers.patience import Shutdown, end_by_force_when_overdue
 from workers.settings import WorkerSettings
@@ -34,15 +35,28 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         try:
             settings = WorkerSettings()
-            configure_logs(settings.log_format)
+            configure_logs("worker", settings.log_format)
+            configure_tracing("worker")
+            stack.callback(flush_traces)
+            health = _health(settings)
+            stack.enter_context(serve_health(health, settings))
             ports = _ports(settings, stack)
-        except (ValueError, OSError) as error:  # ValidationError is a ValueError
+        # ValidationError is a ValueError; a port that is taken is an OSError.
+        except (ValueError, OSError, TracingNotInstalledError) as error:
             print(f"The worker's settings (VITRINE_…) are wrong:\n{error}", file=sys.stderr)  # noqa: T201
             return os.EX_USAGE
         except DependencyDownError as error:
             _log.critical("cannot start", error=str(error))
             return os.EX_UNAVAILABLE
-        return _work(settings, ports, stack)
+        return _work(settings, ports, health)
+
+
+def _health(settings: WorkerSettings) -> Health:
+    return Health(
+        # A prediction may be asked of a second server, when the first let the deadline pass.
+        max_silence_s=settings.picture_deadline_s + 2 * settings.predict_deadline_s + _SILENCE_MARGIN_S,
+        heartbeat_file=Path(settings.heartbeat_file) if settings.heartbeat_file else None,
+    )
 
 
 def _ports(settings: WorkerSettings, stack: contextlib.ExitStack) -> Ports:
@@ -64,7 +78,7 @@ def _ports(settings: WorkerSettings, stack: contextlib.ExitStack) -> Ports:
     return Ports(transport, blob_store_from_url(settings.blob_url), predictor)
 
 
-def _work(settings: WorkerSettings, ports: Ports, stack: contextlib.ExitStack) -> int:
+def _work(settings: WorkerSettings, ports: Ports, health: Health) -> int:
     return_large_buffers_at_once()
     # Pictures are decoded side by side by our own threads; more of them inside OpenCV only contend.
     cv2.setNumThreads(1)
@@ -72,17 +86,11 @@ def _work(settings: WorkerSettings, ports: Ports, stack: contextlib.ExitStack) -
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: shutdown.ask())
     end_by_force_when_overdue(shutdown)
-    health = Health(
-        # A prediction may be asked of a second server, when the first let the deadline pass.
-        max_silence_s=settings.picture_deadline_s + 2 * settings.predict_deadline_s + _SILENCE_MARGIN_S,
-        heartbeat_file=Path(settings.heartbeat_file) if settings.heartbeat_file else None,
-    )
-    if settings.health_port:
-        stack.enter_context(HealthServer(health, settings.health_host, settings.health_port))
     try:
         finished = Tagger(settings, ports, shutdown, health).run()
     except PictureStalledError as stalled:
         _log.critical("ending the process by force", reason=str(stalled))
+        flush_traces()
         os._exit(os.EX_SOFTWARE)
     return os.EX_OK if finished else os.EX_TEMPFAIL
 

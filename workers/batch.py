@@ -29,8 +29,12 @@ from pipeline.ports import (
     Transport,
 )
 from pipeline.preprocess import UnsupportedSpecError, check_supported
+from pipeline.telemetry.logs import request_ids
+from pipeline.telemetry.metrics import QUEUE_WAIT_SECONDS
+from pipeline.telemetry.tracing import is_tracing
 from pipeline.topology import RESULTS
 from workers.memory import WorkingMemory
+from workers.metrics import BUSY_SECONDS, MESSAGES_REJECTED, tell_version
 from workers.patience import Patience
 from workers.picture_work import PictureWork, ScoreFilter
 from workers.settings import WorkerSettings
@@ -98,16 +102,31 @@ class BatchHandler:
             GaveUpError: asked to stop, and something is down; what is un-acked will come again.
             PictureStalledError: see there.
         """
+        began, paused_s = time.monotonic(), self._patience.paused_s
         by_label: dict[str, list[PictureWork]] = {}
-        for delivery in deliveries:
-            try:
-                request = TagRequest.model_validate_json(delivery.body)
-            except ValidationError as error:
-                self._reject(consumer, delivery, f"not a request: {_first_complaint(error)}")
-            else:
-                by_label.setdefault(request.model_label, []).append(PictureWork(delivery, request))
-        for label, works in by_label.items():
-            self._tag(label, works, consumer)
+        try:
+            for delivery in deliveries:
+                if (work := self._taken_up(delivery, consumer)) is not None:
+                    by_label.setdefault(work.request.model_label, []).append(work)
+            for label, works in by_label.items():
+                ids = request_ids(work.request.request_id for work in works)
+                with structlog.contextvars.bound_contextvars(request_ids=ids):
+                    self._tag(label, works, consumer)
+        finally:
+            for works in by_label.values():
+                for work in works:
+                    work.end_trace()
+            BUSY_SECONDS.inc(time.monotonic() - began - (self._patience.paused_s - paused_s))
+
+    def _taken_up(self, delivery: Delivery, consumer: Consumer) -> PictureWork | None:
+        try:
+            request = TagRequest.model_validate_json(delivery.body)
+        except ValidationError as error:
+            self._reject(consumer, delivery, f"not a request: {_first_complaint(error)}")
+            return None
+        work = PictureWork(delivery, request)
+        QUEUE_WAIT_SECONDS.labels(delivery.queue).observe(work.stage_ms["queued"] / 1000)
+        return work
 
     def _tag(self, label: str, works: Sequence[PictureWork], consumer: Consumer) -> None:
         clock = Clock(self._process_cpu)
@@ -120,7 +139,7 @@ class BatchHandler:
                 )
         except _UnknownLabelError as unknown:
             for work in works:
-                self._reject(consumer, work.delivery, str(unknown))
+                self._reject(consumer, work.delivery, str(unknown), request_id=work.request.request_id)
             return
         results = [work.result for work in works if work.result is not None]
         messages = [
@@ -129,11 +148,13 @@ class BatchHandler:
             )
             for result in results
         ]
+        began_ns = time.time_ns()
         with clock.stage("publish"):
             self._patience.persist("publish", lambda: self._publish(messages))
+        _trace(works, "publish", began_ns)
         with clock.stage("ack"):
             self._patience.persist("ack", lambda: consumer.ack([work.delivery for work in works]))
-        clock.log(label, works)
+        clock.tell(label, works)
 
     def _publish(self, messages: list[Message]) -> None:
         """Publish, and leave in ``messages`` what a full queue refused: called again, it does what is left.
@@ -163,7 +184,7 @@ class BatchHandler:
                 self._specs[label] = spec
                 return
             images = np.stack([work.pixels for work in open_works if work.pixels is not None])
-            began = time.perf_counter()
+            began_ns, began = time.time_ns(), time.perf_counter()
             try:
                 with clock.stage("predict"):
                     predictions = self._predictor.predict(images, label=label)
@@ -178,7 +199,9 @@ class BatchHandler:
                 spent_ms = (time.perf_counter() - began) * 1000
                 for index, work in enumerate(open_works):
                     work.answer(predictions, index, predict_ms=spent_ms, scores=self._scores)
+                _trace(open_works, "predict", began_ns)
                 self._specs[label] = predictions.spec
+                tell_version(label, predictions.spec.identity.version)
                 return
             spec = supported(predictions.spec)  # another version answered: prepare again
         raise IncompatibleModelError("every answer came from a version with another preprocess")
@@ -224,9 +247,11 @@ class BatchHandler:
 
         return check
 
-    def _reject(self, consumer: Consumer, delivery: Delivery, reason: str) -> None:
-        _log.error("dead-lettered", queue=delivery.queue, message_id=delivery.message_id, reason=reason)
+    def _reject(self, consumer: Consumer, delivery: Delivery, reason: str, **known: str) -> None:
+        queue, message_id = delivery.queue, delivery.message_id
+        _log.error("dead-lettered", queue=queue, message_id=message_id, reason=reason, **known)
         self._patience.persist("reject", lambda: consumer.reject(delivery, reason=reason))
+        MESSAGES_REJECTED.labels(queue).inc()
 
 
 def supported(spec: ModelSpec) -> ModelSpec:
@@ -241,6 +266,14 @@ def supported(spec: ModelSpec) -> ModelSpec:
         version = spec.identity.version
         raise IncompatibleModelError(f"version {version} cannot be fed by this worker: {error}") from error
     return spec
+
+
+def _trace(works: Sequence[PictureWork], stage: str, began_ns: int) -> None:
+    """A stage of the whole batch is over: it was one of every picture's."""
+    if is_tracing():
+        ended_ns = time.time_ns()
+        for work in works:
+            work.trace(stage, began_ns=began_ns, ended_ns=ended_ns)
 
 
 def _check_answer(predictions: Predictions, count: int) -> None:

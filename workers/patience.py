@@ -12,7 +12,8 @@ from typing import TypeVar
 import structlog
 
 from pipeline.ports import DependencyDownError, IncompatibleModelError
-from workers.health import Health
+from pipeline.telemetry.health import Health
+from pipeline.telemetry.metrics import DEPENDENCY_FAILURES
 
 T = TypeVar("T")
 
@@ -78,6 +79,8 @@ class Patience:
     def __init__(self, shutdown: Shutdown, health: Health) -> None:
         self._shutdown = shutdown
         self._health = health
+        self.paused_s = 0.0
+        """Spent in pauses so far."""
 
     def beat(self, stage: str) -> None:
         """Tell that there is progress in something that takes long.
@@ -95,7 +98,7 @@ class Patience:
         """The answer of ``attempt``, as soon as it has one.
 
         Args:
-            stage: for the log.
+            stage: for log, health and metrics.
             attempt: called again whenever it raises DependencyDownError; keeps what it has achieved.
             on_failure: told of every such error; may raise another one to end the waiting.
 
@@ -121,15 +124,17 @@ class Patience:
 
     def _tell(self, stage: str, error: Exception, *, waited_s: float) -> None:
         self._health.outage(f"{stage}: {error}")
+        DEPENDENCY_FAILURES.labels(stage).inc()
         # An outage heals by itself. A model that we cannot feed needs somebody to act.
         tell = _log.error if isinstance(error, IncompatibleModelError) else _log.warning
         kind = type(error).__name__
         tell("dependency down", stage=stage, kind=kind, error=str(error), waited_s=round(waited_s, 1))
 
     def _wait(self, seconds: float) -> None:
-        until, was_asked = time.monotonic() + seconds, self._shutdown.asked
-        while (left := until - time.monotonic()) > 0:
+        began, was_asked = time.monotonic(), self._shutdown.asked
+        while (left := began + seconds - time.monotonic()) > 0:
             if self._shutdown.overdue or self._shutdown.asked != was_asked:
-                return  # little time is left: try at once
+                break  # little time is left: try at once
             self._health.beat()
             time.sleep(min(left, _LOOK_EVERY_S))
+        self.paused_s += time.monotonic() - began

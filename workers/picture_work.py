@@ -23,6 +23,7 @@ from pipeline.messages import (
 )
 from pipeline.ports import BlobMissingError, BlobStore, Delivery, Predictions, PreprocessSpec
 from pipeline.preprocess import BadPictureError, Limits, Renditions, prepare, renditions
+from pipeline.telemetry.tracing import begin_span, span_of_the_past
 from workers.memory import WorkingMemory
 from workers.renditions import store_renditions
 
@@ -65,6 +66,14 @@ class PictureWork:
         self._wanted = request.renditions
         waited = datetime.now(UTC) - _aware(request.requested_at)
         self.stage_ms["queued"] = round(max(0.0, waited.total_seconds() * 1000), 1)
+        self._span = begin_span(
+            "tag",
+            parent=request.traceparent,
+            kind="consumer",
+            messaging__destination__name=delivery.queue,
+            vitrine__job_id=request.job_id,
+            vitrine__request_id=request.request_id,
+        )
 
     def advance(self, blobs: BlobStore, spec: PreprocessSpec, limits: Limits, memory: WorkingMemory) -> None:
         """Fetch, decode and store renditions, as far as that is not done: then pixels or a failure stand.
@@ -102,8 +111,22 @@ class PictureWork:
             stage_ms=self.stage_ms,
             predict_share_ms=round(predict_ms / len(predictions.scores), 3),
             request_id=self.request.request_id,
+            traceparent=self._span.traceparent,
         )
         self.pixels = None
+
+    def trace(self, stage: str, *, began_ns: int, ended_ns: int) -> None:
+        """Tell of a stage of this picture, or of its whole batch, that is over; nanoseconds since 1970."""
+        span_of_the_past(stage, parent=self._span.traceparent, began_ns=began_ns, ended_ns=ended_ns)
+
+    def end_trace(self) -> None:
+        """Nothing more is done with it here."""
+        if self.result is None:
+            self._span.failed("not answered")
+        else:
+            reason = str(self.result.reason or "")
+            self._span.set(vitrine__outcome=str(self.result.outcome), vitrine__reason=reason)
+        self._span.end()
 
     def _prepare(self, blobs: BlobStore, spec: PreprocessSpec, limits: Limits, memory: WorkingMemory) -> None:
         with memory.file(lambda: self._fetch(blobs)) as data, self._timed("decode"):
@@ -136,17 +159,19 @@ class PictureWork:
             detail=detail,
             stage_ms=self.stage_ms,
             request_id=self.request.request_id,
+            traceparent=self._span.traceparent,
         )
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
-        began, cpu_began = time.perf_counter(), time.thread_time()
+        began_ns, began, cpu_began = time.time_ns(), time.perf_counter(), time.thread_time()
         try:
             yield
         finally:
             spent = (time.perf_counter() - began) * 1000
             self.stage_ms[stage] = round(self.stage_ms.get(stage, 0.0) + spent, 1)
             self.cpu_ms[stage] = self.cpu_ms.get(stage, 0.0) + (time.thread_time() - cpu_began) * 1000
+            self.trace(stage, began_ns=began_ns, ended_ns=time.time_ns())
 
 
 def _aware(moment: datetime) -> datetime:

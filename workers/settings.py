@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, FilePath, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, FilePath, field_validator
+from pydantic_settings import NoDecode
 
 from pipeline.preprocess import DEFAULT_LIMITS, Limits
+from pipeline.telemetry.settings import ProcessSettings
 from pipeline.topology import REQUEST_QUEUES
 
 _MOST_DECODE_THREADS = 4
@@ -18,10 +19,8 @@ def _decode_threads() -> int:
     return min(_MOST_DECODE_THREADS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
 
 
-class WorkerSettings(BaseSettings):
-    """Environment variables of these names with the prefix ``VITRINE_``; durations as their names say."""
-
-    model_config = SettingsConfigDict(env_prefix="VITRINE_", extra="ignore", frozen=True)
+class WorkerSettings(ProcessSettings):
+    """Beside what every process is told; durations as their names say."""
 
     queue_url: str
     """The broker, such as ``postgresql://…``."""
@@ -31,7 +30,7 @@ class WorkerSettings(BaseSettings):
     model_servers: str
     """``host:port`` of the model servers, separated by commas."""
     model_name: str = "tagger"
-    model_ca_file: Annotated[FilePath | None, BeforeValidator(lambda value: value or None)] = None
+    model_ca_file: FilePath | None = None
     """PEM certificates to trust; with it the connections to the model servers are encrypted."""
 
     queues: Annotated[tuple[str, ...], NoDecode] = REQUEST_QUEUES
@@ -60,12 +59,8 @@ class WorkerSettings(BaseSettings):
     shutdown_deadline_s: Annotated[float, Field(ge=0)] = 25.0
     """How long SIGTERM leaves to finish what was delivered; Kubernetes kills after 30, so end before."""
 
-    health_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """Where ``/healthz`` and ``/readyz`` answer; 0: nowhere."""
-    health_host: str = "127.0.0.1"
     heartbeat_file: str = ""
     """A file touched while the worker makes progress; empty: none."""
-    log_format: Literal["json", "console"] = "console"
 
     @field_validator("queues", mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""The line that tells of a batch: what became of it and how long every stage took."""
+"""What is told of a batch, in a line and in metrics: what became of it and how long every stage took."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from contextlib import contextmanager
 import structlog
 
 from pipeline.messages import Outcome
+from workers.metrics import PICTURE_STAGES, count_batch
 from workers.picture_work import PictureWork
-
-_PICTURE_STAGES = ("fetch", "decode", "encode", "store")
 
 _log = structlog.get_logger()
 
@@ -36,13 +35,14 @@ class Clock:
             self._wall_ms[name] = self._wall_ms.get(name, 0.0) + wall * 1000
             self._cpu_ms[name] = self._cpu_ms.get(name, 0.0) + cpu * 1000
 
-    def log(self, label: str, works: Sequence[PictureWork]) -> None:
-        """Write the line; every work has its result."""
+    def tell(self, label: str, works: Sequence[PictureWork]) -> None:
+        """Write the line and count the batch; every work has its result."""
+        count_batch(works, self._wall_ms)
         results = [work.result for work in works if work.result is not None]
         model = next((result.model for result in results if result.model is not None), None)
         failed = [result for result in results if result.outcome is Outcome.FAILED]
         stages = {f"{name}_ms": spent for name, spent in self._wall_ms.items()}
-        for name in _PICTURE_STAGES:
+        for name in PICTURE_STAGES:
             # Summed over the pictures, which several threads share: may exceed the wall time of prepare.
             stages[f"{name}_sum_ms"] = sum(work.stage_ms.get(name, 0.0) for work in works)
             stages[f"{name}_cpu_ms"] = sum(work.cpu_ms.get(name, 0.0) for work in works)

@@ -9,9 +9,10 @@ from collections.abc import Collection
 import structlog
 
 from pipeline.ports import Consumer, Delivery, Transport, TransportDownError
+from pipeline.telemetry.health import Health
 from pipeline.topology import BULK, SHADOW
 from workers.batch import BatchHandler, Ports, supported
-from workers.health import Health
+from workers.metrics import tell_version
 from workers.patience import GaveUpError, Patience, Shutdown
 from workers.settings import WorkerSettings
 
@@ -71,6 +72,7 @@ class Tagger:
             lambda: supported(self._ports.predictor.spec()),
             on_failure=self._leave_if_asked,
         )
+        tell_version("", spec.identity.version)
         _log.info(
             "worker ready",
             queues=self._settings.queues,

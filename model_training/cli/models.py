@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 from typing import Any
 
-import structlog
+from pydantic import ValidationError
 from rich.console import Console
+
+from pipeline.telemetry.settings import ProcessSettings
 
 
 def add(commands: Any) -> None:
@@ -83,7 +84,6 @@ def _serve(arguments: argparse.Namespace) -> None:
 
     if arguments.base_path is None and arguments.models_config is None:
         arguments.usage("one of --base-path and --models-config is needed")
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     options = Options(
         base_path=arguments.base_path,
         model_name=arguments.model_name,
@@ -97,6 +97,6 @@ def _serve(arguments: argparse.Namespace) -> None:
         ready_file=arguments.ready_file,
     )
     try:
-        run(options)
-    except (ConfigError, PortTakenError) as error:
+        run(options, ProcessSettings())
+    except (ConfigError, PortTakenError, ValidationError) as error:
         sys.exit(f"error: {error}")

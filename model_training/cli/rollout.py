@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import logging
 import signal
 import threading
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from rich.console import Console
+
+from pipeline.telemetry.health import Health, serve_health
+from pipeline.telemetry.logs import configure_logs
+from pipeline.telemetry.settings import ProcessSettings
 
 if TYPE_CHECKING:
     from model_training.rollout.catalogue import Catalogue
 
 _ONCE_WITHIN_S = 600.0
+# To fetch a version out of the registry, or to send it to S3, takes minutes in which nothing else is seen.
+_LONGEST_STEP_S = 900.0
 
 
 def add(commands: Any) -> None:
@@ -86,9 +92,9 @@ def _controller(arguments: argparse.Namespace) -> None:
     from model_training.rollout.acts import Idle  # noqa: PLC0415 - each command loads its own
     from model_training.rollout.controller import Controller  # noqa: PLC0415
     from model_training.rollout.errors import RolloutError  # noqa: PLC0415
-    from model_training.rollout.setting_up import surroundings  # noqa: PLC0415
+    from model_training.rollout.setting_up import settings_of_the_environment, surroundings  # noqa: PLC0415
 
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    settings = settings_of_the_environment()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -100,16 +106,26 @@ def _controller(arguments: argparse.Namespace) -> None:
         catalogue=arguments.catalogue,
         token_file=arguments.token_file,
     )
-    try:
-        controller = Controller(around)
+    configure_logs("controller", settings.log_format)
+    health = Health(max_silence_s=_LONGEST_STEP_S + 2 * arguments.every)
+    with contextlib.closing(around), _answering(health, settings):
+        controller = Controller(around, health)
         if not arguments.once:
             controller.run(stop, every_s=arguments.every)
             return
         last = controller.settle(stop, every_s=arguments.every, within_s=_ONCE_WITHIN_S)
         if not isinstance(last, Idle) and not stop.is_set():
             raise RolloutError(f"it did not come to an end: {last}")
-    finally:
-        around.close()
+
+
+def _answering(health: Health, settings: ProcessSettings) -> AbstractContextManager[object]:
+    from model_training.rollout.errors import SetupError  # noqa: PLC0415
+
+    try:
+        return serve_health(health, settings)
+    except OSError as error:
+        place = f"{settings.health_host}:{settings.health_port}"
+        raise SetupError(f"cannot listen on {place}: {error.strerror}") from error
 
 
 # ------------------------------------------------------------------ asking the catalogue

@@ -8,13 +8,23 @@ import threading
 
 from model_training.local_server.errors import PortTakenError
 from model_training.local_server.options import Options
+from pipeline.telemetry.health import Health, serve_health
+from pipeline.telemetry.logs import configure_logs
+from pipeline.telemetry.settings import ProcessSettings
+
+# To load a version takes seconds; while it does there is no look at the others.
+_LONGEST_LOAD_S = 600.0
 
 
-def run(options: Options) -> None:
+def run(options: Options, settings: ProcessSettings) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are answered first.
 
+    Args:
+        options: the command line.
+        settings: where to answer about health, and how to log.
+
     Raises:
-        PortTakenError: of either port.
+        PortTakenError: of any port.
         ConfigError: of the models.config file.
     """
     stop = threading.Event()
@@ -26,10 +36,18 @@ def run(options: Options) -> None:
     for port in (options.grpc_port, options.rest_port):
         _refuse_taken(options.host, port)
 
-    from model_training.local_server.running import serve  # noqa: PLC0415 - loads TensorFlow: 4 s
+    health = Health(max_silence_s=_LONGEST_LOAD_S + 2 * options.poll_s)
+    try:
+        answering = serve_health(health, settings)
+    except OSError as error:
+        place = f"{settings.health_host}:{settings.health_port}"
+        raise PortTakenError(f"cannot listen on {place}: {error.strerror}") from error
+    configure_logs("model-server", settings.log_format)
+    with answering:
+        from model_training.local_server.running import serve  # noqa: PLC0415 - loads TensorFlow: 4 s
 
-    if not stop.is_set():
-        serve(options, models, stop)
+        if not stop.is_set():
+            serve(options, models, stop, health)
 
 
 def _refuse_taken(host: str, port: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from model_training.local_server import api
+from model_training.local_server import api, monitoring
 from model_training.local_server.config import ConfigError
 from model_training.local_server.errors import PortTakenError, ServingError, invalid
 from model_training.local_server.versions import Versions
@@ -56,7 +56,7 @@ def serve_grpc(versions: Versions, host: str, port: int) -> tuple[grpc.Server, i
         )
 
     prediction = {
-        "Predict": handler(api.predict, predict_pb2.PredictRequest, predict_pb2.PredictResponse),
+        "Predict": handler(_predict, predict_pb2.PredictRequest, predict_pb2.PredictResponse),
         "GetModelMetadata": handler(
             api.metadata,
             get_model_metadata_pb2.GetModelMetadataRequest,
@@ -88,6 +88,11 @@ def serve_grpc(versions: Versions, host: str, port: int) -> tuple[grpc.Server, i
         raise PortTakenError(f"gRPC cannot listen on {host}:{port}: {error}") from error
     server.start()
     return server, chosen
+
+
+def _predict(versions: Versions, request: Any, response: Any) -> None:
+    with monitoring.prediction(versions.known_name(request.model_spec.name), "Predict", "GRPC"):
+        api.predict(versions, request, response)
 
 
 def _answer(

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST API: status, metadata and predict under ``/v1/models/``."""
+"""TensorFlow Serving's REST API: status, metadata and predict under ``/v1/models/``, and its metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import structlog
 
-from model_training.local_server import api, rest_json
+from model_training.local_server import api, monitoring, rest_json
 from model_training.local_server.errors import PortTakenError, ServingError, invalid
 from model_training.local_server.versions import Versions
 from model_training.serving_protos import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
@@ -104,6 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = self._body()
             if path.lower().startswith("/v1/"):
                 self._send(HTTPStatus.OK, method(path, body))
+            elif path == monitoring.PATH and self.command == "GET":
+                self._send(HTTPStatus.OK, monitoring.page(), kind="text/plain")
             else:
                 self._send(HTTPStatus.NOT_FOUND, "")
         except ServingError as error:
@@ -116,10 +118,10 @@ class _Handler(BaseHTTPRequestHandler):
             raise invalid("The length of the body must be given by Content-Length")
         return self.rfile.read(int(length))
 
-    def _send(self, status: HTTPStatus, text: str) -> None:
+    def _send(self, status: HTTPStatus, text: str, *, kind: str = "application/json") -> None:
         body = text.encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -149,6 +151,10 @@ class _Handler(BaseHTTPRequestHandler):
             raise self._malformed()
         if match["method"].lower() != "predict":
             raise invalid(f"{match['method']} is not supported: this server answers predict only")
+        with monitoring.prediction(self.versions.known_name(unquote(match["name"])), "predict", "REST"):
+            return self._predict(match, body)
+
+    def _predict(self, match: re.Match[str], body: bytes) -> str:
         request = predict_pb2.PredictRequest()
         _fill_spec(request.model_spec, match)
         document = rest_json.parse(body)

@@ -15,6 +15,7 @@ from model_training.local_server.options import Options
 from model_training.local_server.rest import RestServer
 from model_training.local_server.servable import Threads
 from model_training.local_server.versions import Versions
+from pipeline.telemetry.health import Health
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +49,14 @@ class _ConfigWatcher:
             log.warning("models.config is wrong, the old one stays in force", error=str(error))
 
 
-def serve(options: Options, models: Mapping[str, ModelConfig], stop: threading.Event) -> None:
+def serve(options: Options, models: Mapping[str, ModelConfig], stop: threading.Event, health: Health) -> None:
     """Serve the models until ``stop`` is set.
+
+    Args:
+        options: the command line.
+        models: what to serve, by name.
+        stop: whether to end.
+        health: beats with every look at the versions; started when every model has one that answers.
 
     Raises:
         PortTakenError: of either port.
@@ -69,10 +76,15 @@ def serve(options: Options, models: Mapping[str, ModelConfig], stop: threading.E
         rest=rest_server.port,
     )
     watcher = _ConfigWatcher(options.models_config, versions) if options.models_config else None
-    versions.start(watcher.look if watcher else None)
-    announcer = threading.Thread(
-        target=_announce, args=(options, versions, grpc_port, rest_server.port), name="announce"
-    )
+
+    def before_poll() -> None:
+        health.beat()
+        if watcher is not None:
+            watcher.look()
+
+    versions.start(before_poll)
+    ports = {"grpc": grpc_port, "rest": rest_server.port}
+    announcer = threading.Thread(target=_announce, args=(options, versions, ports, health), name="announce")
     announcer.start()
     stop.wait()
     log.info("stopping")
@@ -86,10 +98,12 @@ def serve(options: Options, models: Mapping[str, ModelConfig], stop: threading.E
     log.info("stopped")
 
 
-def _announce(options: Options, versions: Versions, grpc_port: int, rest_port: int) -> None:
-    if not versions.wait_available() or options.ready_file is None:
+def _announce(options: Options, versions: Versions, ports: Mapping[str, int], health: Health) -> None:
+    if not versions.wait_available():
         return
-    text = json.dumps({"grpc": grpc_port, "rest": rest_port})
+    health.started()
+    if options.ready_file is None:
+        return
     partial = options.ready_file.with_name(options.ready_file.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_text(json.dumps(ports), encoding="utf-8")
     partial.replace(options.ready_file)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from model_training.local_server import monitoring
 from model_training.local_server.errors import Code, ServingError, from_tensorflow, invalid
 from model_training.serving_protos import predict_pb2, prediction_log_pb2, tf
 
@@ -75,11 +76,15 @@ class Servable:
         Raises:
             ServingError: with the code and nearly the words of TensorFlow Serving.
         """
+        self._run(request, response, timed_as=request.model_spec.name)
+
+    def _run(self, request: Any, response: Any, *, timed_as: str) -> None:
         _, signature = self.signature(request.model_spec.signature_name)
         feeds = self._feeds(signature, request)
         wanted = self._wanted(signature, list(request.output_filter))
         try:
-            values = self._session.run([signature.outputs[name].name for name in wanted], feeds)
+            with monitoring.run(timed_as):
+                values = self._session.run([signature.outputs[name].name for name in wanted], feeds)
         except tf.errors.OpError as error:
             raise from_tensorflow(error.error_code, error.message) from error
         for name, value in zip(wanted, values, strict=True):
@@ -168,15 +173,19 @@ class Servable:
         path = folder / WARMUP
         if not path.is_file():
             return 0
+        with monitoring.warming_up(folder):
+            try:
+                return self._answer_all(path)
+            except Exception as error:
+                raise ServingError(Code.INTERNAL, f"cannot answer {path}: {error}") from error
+
+    def _answer_all(self, recorded: Path) -> int:
         count = 0
-        try:
-            for record in tf.compat.v1.io.tf_record_iterator(str(path)):
-                log = prediction_log_pb2.PredictionLog.FromString(record)
-                if log.WhichOneof("log_type") == "predict_log":
-                    self.predict(log.predict_log.request, predict_pb2.PredictResponse())
-                    count += 1
-        except Exception as error:
-            raise ServingError(Code.INTERNAL, f"cannot answer {path}: {error}") from error
+        for record in tf.compat.v1.io.tf_record_iterator(str(recorded)):
+            log = prediction_log_pb2.PredictionLog.FromString(record)
+            if log.WhichOneof("log_type") == "predict_log":
+                self._run(log.predict_log.request, predict_pb2.PredictResponse(), timed_as="")
+                count += 1
         return count
 
 

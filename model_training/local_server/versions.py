@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from model_training.local_server import monitoring
 from model_training.local_server.config import ModelConfig
 from model_training.local_server.errors import ServingError, invalid, not_found
 from model_training.local_server.servable import Servable, Threads
@@ -185,6 +186,11 @@ class Versions:
                 version.users -= 1
                 self._changed.notify_all()
 
+    def known_name(self, name: str) -> str:
+        """The same, if it is or was the name of a model here; else empty."""
+        with self._changed:
+            return name if name in self._models else ""
+
     def _find(self, spec: Any) -> tuple[int, _Version]:
         if not spec.name:
             raise invalid("ModelSpec has no name specified.")
@@ -286,7 +292,8 @@ class Versions:
         version = _Version(State.LOADING, stamp=stamp)
         self._set(model, number, version)
         try:
-            servable = Servable(folder, self._threads)
+            with monitoring.loading(folder):
+                servable = Servable(folder, self._threads)
             try:
                 warmed = servable.warm_up(folder)
             except ServingError:

@@ -14,9 +14,11 @@ from model_training.rollout.catalogue import CatalogueDownError, CatalogueRefuse
 from model_training.rollout.decisions import decide
 from model_training.rollout.deeds import Deeds
 from model_training.rollout.looking import Surroundings
+from model_training.rollout.metrics import ACTS, LAST_LOOK
 from model_training.rollout.model_servers import ServersDownError
 from model_training.rollout.models_config import ModelsConfigError
 from pipeline.ports import DependencyDownError
+from pipeline.telemetry.health import Health
 
 _log = structlog.get_logger(__name__)
 
@@ -33,24 +35,45 @@ _DOWN = (
 
 
 class Controller:
-    """Brings what the registry and the catalogue ask for into service, and keeps no memory that it needs."""
+    """Brings what the registry and the catalogue ask for into service, and keeps no memory that it needs.
 
-    def __init__(self, around: Surroundings) -> None:
+    Args:
+        around: what it stands among.
+        health: beats with each step and each look; ready when everything that it looks at answers.
+    """
+
+    def __init__(self, around: Surroundings, health: Health) -> None:
         self._around = around
+        self._health = health
         self._deeds = Deeds(around)
         self._said: Act = Idle()
 
     def step(self) -> Act:
         """Look, decide, do; returns what was done, or what is waited for."""
+        self._health.beat()
+        complaints = self._around.complaints
         try:
-            seen = self._around.look()
-            act = decide(seen)
-            self._say(act)
-            self._deeds.do(act, seen)
+            act = self._step()
         except _DOWN as error:
-            self._around.complaints.tell("rollout", error)
-            return Wait(str(error))
-        self._around.complaints.over("rollout")
+            complaints.tell("rollout", error)
+            act = Wait(str(error))
+        else:
+            complaints.over("rollout")
+            self._health.started()
+        if complaints.standing:
+            self._health.outage("; ".join(f"{of}: {why}" for of, why in complaints.standing.items()))
+        else:
+            self._health.outage_over()
+        return act
+
+    def _step(self) -> Act:
+        seen = self._around.look()
+        LAST_LOOK.set_to_current_time()
+        act = decide(seen)
+        self._say(act)
+        self._deeds.do(act, seen)
+        if not isinstance(act, Idle | Wait):
+            ACTS.labels(_name(act)).inc()
         return act
 
     def run(self, stop: threading.Event, *, every_s: float) -> None:
@@ -77,5 +100,9 @@ class Controller:
     def _say(self, act: Act) -> None:
         # Reports come twice a minute, and say what the catalogue shows.
         if act != self._said and not isinstance(act, Idle | Report):
-            _log.info(type(act).__name__.lower(), **asdict(act))
+            _log.info(_name(act), **asdict(act))
             self._said = act
+
+
+def _name(act: Act) -> str:
+    return type(act).__name__.lower()

@@ -36,7 +36,7 @@ def surroundings(  # noqa: PLR0913 - one argument for each option
     Raises:
         SetupError: neither says it, or it cannot be understood.
     """
-    settings = _settings()
+    settings = settings_of_the_environment()
     for name, value in _IMPATIENT.items():
         os.environ.setdefault(name, value)
     name = model or settings.model_name
@@ -65,10 +65,15 @@ def catalogue(address: str | None, token_file: Path | None) -> Catalogue:
     Raises:
         SetupError: neither says it.
     """
-    return _catalogue(_settings(), address, token_file)
+    return _catalogue(settings_of_the_environment(), address, token_file)
 
 
-def _settings() -> RolloutSettings:
+def settings_of_the_environment() -> RolloutSettings:
+    """What the environment says.
+
+    Raises:
+        SetupError: it cannot be understood.
+    """
     try:
         return RolloutSettings()
     except ValidationError as error:

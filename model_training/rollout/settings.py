@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BeforeValidator, FilePath
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import FilePath
+
+from pipeline.telemetry.settings import ProcessSettings
 
 
-class RolloutSettings(BaseSettings):
-    """Environment variables of these names with the prefix ``VITRINE_``; options go before them."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="VITRINE_", extra="ignore", frozen=True, env_ignore_empty=True
-    )
+class RolloutSettings(ProcessSettings):
+    """Beside what every process is told; options go before the environment."""
 
     models_config: Path | None = None
     """The ``models.config`` that the model servers poll."""
@@ -24,7 +20,7 @@ class RolloutSettings(BaseSettings):
     """On the model servers and in the registry."""
     model_servers: str | None = None
     """``host:port`` of the model servers, separated by commas; a name means every address that it has."""
-    model_ca_file: Annotated[FilePath | None, BeforeValidator(lambda value: value or None)] = None
+    model_ca_file: FilePath | None = None
     """PEM certificates to trust; with it the connections to the model servers are encrypted."""
     catalogue_url: str | None = None
     catalogue_token_file: Path | None = None

@@ -91,7 +91,7 @@ def declare(
 
 
 def depths(parameters: pika.URLParameters, specs: Sequence[QueueSpec]) -> dict[str, QueueDepth]:
-    """How many messages wait in each queue; AMQP does not tell how many are held.
+    """How many messages wait in each queue, and who is subscribed; AMQP does not tell how many are held.
 
     Raises:
         TransportDownError: the broker does not answer, or a queue is not declared.
@@ -101,5 +101,7 @@ def depths(parameters: pika.URLParameters, specs: Sequence[QueueSpec]) -> dict[s
         channel = connection.channel()
         for name in (name for spec in specs for name in (spec.name, spec.dead_letters)):
             answer = channel.queue_declare(name, passive=True)
-            found[name] = QueueDepth(ready=answer.method.message_count, held=None)
+            found[name] = QueueDepth(
+                ready=answer.method.message_count, held=None, consumers=answer.method.consumer_count
+            )
     return found

@@ -345,7 +345,7 @@ def test_without_a_registry_what_is_served_is_reported_and_neither_mlflow_nor_te
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("set()\n")
-    assert done.stdout.count("there is no model registry yet") == 1
+    assert done.stderr.count("there is no model registry yet") == 1
     assert model.catalogue.numbers() == {"champion": 1, "challenger": None, "predecessor": None}
     assert model.catalogue.model(1)["registry_version"] is None
     assert not (tmp_path / "mlflow").exists()

@@ -51,7 +51,7 @@ def test_a_result_without_the_optional_fields_decodes() -> None:
         b'"model":{"name":"m","version":1,"preprocess_id":"p","vocabulary_id":"v","embedding_id":"e"}}'
     )
     assert (result.reason, result.picture, result.renditions, result.stage_ms) == (None, None, (), {})
-    assert result.predict_share_ms is None
+    assert (result.predict_share_ms, result.traceparent) == (None, "")
     assert result.embedding() is None
 
 
@@ -61,6 +61,7 @@ def test_a_request_without_the_optional_fields_decodes() -> None:
         b'"media_type":"image/png","requested_at":"2026-11-22T10:00:00Z"}'
     )
     assert (request.asset_id, request.renditions, request.model_label) == (None, True, "")
+    assert (request.request_id, request.traceparent) == ("", "")
 
 
 def test_a_message_that_lacks_a_needed_field_is_refused() -> None:

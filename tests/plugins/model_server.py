@@ -19,6 +19,7 @@ from rich.console import Console
 
 import model_training
 from model_training.default_model import build_default
+from tests.plugins.ports import free_ports
 from tests.plugins.processes import stopped, wait_for
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class ModelServer:
     base_path: Path
     grpc_port: int
     rest_port: int
+    health_port: int
     process: subprocess.Popen[bytes]
 
     @property
@@ -101,15 +103,19 @@ def serving(base_path: Path, work: Path, *options: str) -> Iterator[ModelServer]
     source = () if "--models-config" in options else ("--base-path", str(base_path))
     command = [sys.executable, "-m", "model_training", "serve", *source, "--ready-file", str(ready)]
     command += ["--grpc-port", "0", "--rest-port", "0", "--poll-s", "0.1", *options]
+    (health,) = free_ports(1)
+    environment = os.environ | {"VITRINE_HEALTH_PORT": str(health)}
     with (work / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
         with stopped(process):
             wait_for(
                 lambda: ready.exists() or process.poll() is not None, _STARTS_WITHIN_S, "the model server"
             )
             assert process.poll() is None, (work / "server.log").read_text()
             ports = json.loads(ready.read_text())
-            yield ModelServer(base_path, ports["grpc"], ports["rest"], process)
+            yield ModelServer(base_path, ports["grpc"], ports["rest"], health, process)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ import psycopg
 import requests
 
 from dam.embedded.postgres import EmbeddedPostgres
+from dam.embedded.scraping import MODEL_SERVER_METRICS
 from dam.embedded.state import ROOT
 from pipeline.ports import QueueDepth
 from pipeline.transports import transport_from_url
@@ -30,6 +31,7 @@ from tests.plugins.processes import wait_for
 from tests.plugins.rabbitmq import RabbitNode
 from tests.plugins.tcp_proxy import TcpProxy
 
+DATABASE_PASSWORD = "database-passw0rd"
 _READY_WITHIN_S = 240
 _COMMAND_WITHIN_S = 600
 
@@ -42,6 +44,7 @@ class Plant:
         models: folder with the served model's versions below ``tagger``.
         workers: how many tagging workers, each behind a proxy of its own to the broker.
         web: whether the pages and the REST interface run, too.
+        monitor: whether ``vitrine monitor`` runs, too.
         heartbeat_s: half of the silence after which a worker's connection to the broker counts as lost;
             None: what workers ask for by default.
         variables: further environment of every process.
@@ -54,6 +57,7 @@ class Plant:
         models: Path,
         workers: int = 2,
         web: bool = False,
+        monitor: bool = False,
         heartbeat_s: int | None = None,
         **variables: str,
     ) -> None:
@@ -61,15 +65,27 @@ class Plant:
         self._models = models / "tagger"
         self._wanted_workers = workers
         self._wants_web = web
+        self._wants_monitor = monitor
         self._query = "" if heartbeat_s is None else f"?heartbeat={heartbeat_s}"
         self._variables = variables
         self._tokens: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
-        self._grpc_port, rest_port, self._web_port = free_ports(3)
+        names = ["web", "relay", "writer", "monitor", "model-server"]
+        names += [f"worker {number}" for number in range(workers)]
+        self._grpc_port, self._rest_port, self._web_port, *ports = free_ports(3 + len(names))
+        self.health_ports = dict(zip(names, ports, strict=True))
+        """Process → the port of its health and its metrics."""
         self._ready = self.home / "model_server.json"
         self._serve = [
             *(sys.executable, "-m", "model_training", "serve", "--base-path", str(self._models)),
-            *("--model-name", "tagger", "--grpc-port", str(self._grpc_port), "--rest-port", str(rest_port)),
+            *(
+                "--model-name",
+                "tagger",
+                "--grpc-port",
+                str(self._grpc_port),
+                "--rest-port",
+                str(self._rest_port),
+            ),
             *("--ready-file", str(self._ready)),
         ]
         self.workers: list[KeptProcess] = []
@@ -101,7 +117,7 @@ class Plant:
         ]
         keeper = enter(Keeper(self.home / "logs", self._own_environment()))
         self.keeper = keeper
-        self.model_server = keeper.add("model server", self._serve)
+        self.model_server = keeper.add("model server", self._serve, **self._health("model-server"))
         self.model_server.start()
         wait(started)
         for start in started:
@@ -120,6 +136,8 @@ class Plant:
         if self._wants_web:
             self.web.start()
             wait_for(self._web_answers, _READY_WITHIN_S, "the pages")
+        if self._wants_monitor:
+            self.monitor.start()
         wait_for(self._ready.exists, _READY_WITHIN_S, f"the model server: {self.model_server.tail()}")
         for worker in self.workers:
             wait_for(
@@ -130,20 +148,25 @@ class Plant:
 
     def _add_processes(self, keeper: Keeper) -> None:
         cli = [sys.executable, "-m", "dam.cli"]
-        self.relay = keeper.add("relay", [*cli, "relay"])
-        self.writer = keeper.add("results writer", [*cli, "write_results"])
+        self.relay = keeper.add("relay", [*cli, "relay"], **self._health("relay"))
+        self.writer = keeper.add("results writer", [*cli, "write_results"], **self._health("writer"))
+        self.monitor = keeper.add("monitor", [*cli, "monitor"], **self._health("monitor"))
         for number in range(self._wanted_workers):
             proxy = self._stack.enter_context(TcpProxy(self.node.port))
             self.proxies.append(proxy)
-            url = self.node.url_of("/", port=proxy.port) + self._query
-            self.workers.append(
-                keeper.add(f"worker {number}", [sys.executable, "-m", "workers"], VITRINE_QUEUE_URL=url)
-            )
+            name = f"worker {number}"
+            told = {"VITRINE_QUEUE_URL": self.node.url_of("/", port=proxy.port) + self._query}
+            command = [sys.executable, "-m", "workers"]
+            self.workers.append(keeper.add(name, command, **told, **self._health(name)))
         self.address = f"http://127.0.0.1:{self._web_port}"
         bind = f"127.0.0.1:{self._web_port}"
         gunicorn = [sys.executable, "-m", "gunicorn", "dam.wsgi:application", "--bind", bind]
         gunicorn += ["--worker-class", "gthread", "--workers", "1", "--threads", "8", "--no-control-socket"]
-        self.web = keeper.add("web", gunicorn, death_signal=signal.SIGQUIT)
+        gunicorn += ["--config", "python:dam.gunicorn_conf"]
+        self.web = keeper.add("web", gunicorn, death_signal=signal.SIGQUIT, **self._health("web"))
+
+    def _health(self, name: str) -> dict[str, str]:
+        return {"VITRINE_HEALTH_PORT": str(self.health_ports[name])}
 
     def _own_environment(self) -> dict[str, str]:
         foreign = ("VITRINE_", "DJANGO_", "PYTEST_", "RABBITMQ_")
@@ -152,7 +175,8 @@ class Plant:
 
     def _addresses(self) -> dict[str, str]:
         return {
-            "DATABASE_URL": self.postgres.url,
+            # The server asks for no password; one is given so that tests see that nobody writes it down.
+            "DATABASE_URL": self.postgres.url.replace("@", f":{DATABASE_PASSWORD}@", 1),
             "VITRINE_QUEUE_URL": self.node.url,
             "VITRINE_BLOB_URL": f"s3://{self.objects.make_bucket()}/pictures",
             "VITRINE_MODEL_SERVERS": f"127.0.0.1:{self._grpc_port}",
@@ -174,6 +198,17 @@ class Plant:
         wait_for(self._ready.exists, _READY_WITHIN_S, f"the model server: {self.model_server.tail()}")
 
     # ------------------------------------------------------------------ looking
+
+    def targets(self) -> list[dict[str, Any]]:
+        """What Prometheus finds of this system, as its ``file_sd_configs`` read it."""
+        wanted = {"web": self._wants_web, "monitor": self._wants_monitor, "model-server": False}
+        found: list[dict[str, Any]] = [
+            {"targets": [f"127.0.0.1:{port}"], "labels": {"service": name.partition(" ")[0]}}
+            for name, port in self.health_ports.items()
+            if wanted.get(name, True)
+        ]
+        served = {"service": "model-server", "__metrics_path__": MODEL_SERVER_METRICS}
+        return [*found, {"targets": [f"127.0.0.1:{self._rest_port}"], "labels": served}]
 
     def vitrine(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A ``vitrine`` command."""

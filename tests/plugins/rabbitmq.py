@@ -142,12 +142,7 @@ class RabbitNode:
     def close(self) -> None:
         """End it for good, its port mapper too."""
         self.crash()
-        subprocess.run(
-            [shutil.which("epmd") or "epmd", "-kill"],
-            env=self._environment(),
-            check=False,
-            capture_output=True,
-        )
+        wait_for(self._has_no_mapper, _ANSWERS_WITHIN_S, "the end of the port mapper")
 
     def evaluate(self, expression: str) -> str:
         """What an Erlang expression is on the node, as text; takes a few milliseconds."""
@@ -236,6 +231,17 @@ class RabbitNode:
     def unlimit_queue(self, *, vhost: str = "/") -> None:
         """Take the operator's policy back."""
         self.manage("DELETE", f"operator-policies/{quote(vhost, safe='')}/test-limit")
+
+    def _has_no_mapper(self) -> bool:
+        """End the mapper; it refuses until it has noticed that the node is gone."""
+        done = subprocess.run(
+            [shutil.which("epmd") or "epmd", "-kill"],
+            env=self._environment(),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        return "not allowed" not in done.stdout + done.stderr
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}

@@ -22,6 +22,7 @@ from model_training.rollout.acts import Act, Idle, Report
 from model_training.rollout.controller import Controller
 from model_training.rollout.looking import Surroundings
 from model_training.rollout.setting_up import surroundings
+from pipeline.telemetry.health import Health
 from tests.plugins.finished_run import write_exported_version
 from tests.plugins.model_server import ModelServer
 from tests.plugins.processes import wait_for
@@ -119,7 +120,9 @@ class Scene:
     def settle(self) -> None:
         """A controller that starts now works until nothing is under way."""
         with self.surroundings() as around:
-            last = Controller(around).settle(Event(), every_s=0.05, within_s=WITHIN_S)
+            last = Controller(around, Health(max_silence_s=WITHIN_S)).settle(
+                Event(), every_s=0.05, within_s=WITHIN_S
+            )
         assert last == Idle()
 
     def options(self) -> list[str]:
@@ -133,7 +136,7 @@ class Scene:
     def step(self) -> Act:
         """A controller that starts now reports, does one thing and is gone."""
         with self.surroundings() as around:
-            controller = Controller(around)
+            controller = Controller(around, Health(max_silence_s=WITHIN_S))
             act = controller.step()
             return controller.step() if isinstance(act, Report) else act
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from pipeline.telemetry.health import Health
 from workers.batch import Ports
-from workers.health import Health
 from workers.patience import Shutdown
 from workers.settings import WorkerSettings
 from workers.tagger import Tagger

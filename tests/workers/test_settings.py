@@ -59,7 +59,8 @@ def test_queues_are_named_in_order_of_priority(environment: pytest.MonkeyPatch) 
         ("LOG_FORMAT", "xml"),
         ("DECODE_MEMORY_MB", "0"),
         ("MODEL_CA_FILE", "/no/such/file"),
-        ("QUEUES", ""),
+        ("QUEUES", " , "),
+        ("HEALTH_PORT", "65536"),
         ("QUEUES", "tagging.results"),
     ],
 )
@@ -70,7 +71,10 @@ def test_a_value_out_of_range_is_refused(environment: pytest.MonkeyPatch, name: 
         WorkerSettings()
 
 
-def test_certificates_that_are_not_named_are_none(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("VITRINE_MODEL_CA_FILE", "")
+def test_an_empty_variable_is_none(environment: pytest.MonkeyPatch) -> None:
+    for name in ("MODEL_CA_FILE", "QUEUES", "HEALTH_PORT"):
+        environment.setenv(f"VITRINE_{name}", "")
 
-    assert WorkerSettings().model_ca_file is None
+    settings = WorkerSettings()
+
+    assert (settings.model_ca_file, settings.queues, settings.health_port) == (None, REQUEST_QUEUES, 0)

@@ -80,6 +80,14 @@ def _as_said_by(worker: str, body: bytes) -> bytes:
     said = json.loads(body)
     if worker == "later":
         return json.dumps(said | NEWER).encode()
-    for name in ("schema_version", "detail", "renditions", "stage_ms", "request_id", "picture"):
+    for name in (
+        "schema_version",
+        "detail",
+        "renditions",
+        "stage_ms",
+        "request_id",
+        "traceparent",
+        "picture",
+    ):
         del said[name]
     return json.dumps(said).encode()

@@ -35,6 +35,13 @@ class WorkerProcess:
                 stderr=subprocess.STDOUT,
             )
 
+    def metrics(self) -> dict[str, float]:
+        """What ``/metrics`` says now, by name and labels as they are written there."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60) as response:
+            lines = response.read().decode().splitlines()
+        samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
+
     def ready(self) -> bool:
         assert self.process.poll() is None, self.output.read_text()
         try:

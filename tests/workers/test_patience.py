@@ -1,57 +1,16 @@
+"""How a worker waits for what is down."""
+
 from __future__ import annotations
 
 import time
-import urllib.error
-import urllib.request
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
+from prometheus_client import REGISTRY
 
 from pipeline.ports import DependencyDownError, IncompatibleModelError
-from workers.health import Health, HealthServer
+from pipeline.telemetry.health import Health
 from workers.patience import GaveUpError, Patience, Shutdown
-
-
-def answer(server: HealthServer, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=10) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-
-
-def test_the_probes_tell_the_state_over_http() -> None:
-    health = Health(max_silence_s=60)
-    with HealthServer(health, "127.0.0.1", 0) as server:
-        assert answer(server, "/healthz") == (200, "ok\n")
-        assert answer(server, "/readyz") == (503, "starting\n")
-        health.started()
-        assert answer(server, "/readyz") == (200, "ok\n")
-        health.outage("model: away")
-        assert answer(server, "/readyz") == (503, "model: away\n")
-        health.outage_over()
-        assert answer(server, "/readyz") == (200, "ok\n")
-        assert answer(server, "/elsewhere")[0] == 404
-
-
-def test_a_worker_without_progress_counts_as_hung() -> None:
-    health = Health(max_silence_s=0.05)
-    time.sleep(0.1)
-    assert health.liveness().startswith("no progress")
-
-    health.beat()
-
-    assert health.liveness() == ""
-
-
-def test_a_beat_touches_the_file(tmp_path: Path) -> None:
-    file = tmp_path / "heartbeat"
-    health = Health(max_silence_s=60, heartbeat_file=file)
-
-    health.beat()
-
-    assert file.exists()
 
 
 @pytest.fixture
@@ -59,7 +18,7 @@ def shutdown() -> Shutdown:
     return Shutdown(deadline_s=0.3)
 
 
-def failing(times: int, error: Exception):
+def failing(times: int, error: Exception) -> Callable[[], str]:
     left = [times]
 
     def attempt() -> str:
@@ -71,17 +30,25 @@ def failing(times: int, error: Exception):
     return attempt
 
 
+def failures(stage: str) -> float:
+    return REGISTRY.get_sample_value("vitrine_dependency_failures_total", {"stage": stage}) or 0.0
+
+
 def test_patience_tries_until_the_dependency_answers(shutdown: Shutdown) -> None:
     health = Health(max_silence_s=60)
-
     health.started()
+    patience = Patience(shutdown, health)
+    began, before = time.monotonic(), failures("a stage of this test")
 
-    assert Patience(shutdown, health).persist("store", failing(2, DependencyDownError("away"))) == "answer"
+    answer = patience.persist("a stage of this test", failing(2, DependencyDownError("away")))
 
-    assert health.readiness() == ""
+    assert (answer, health.readiness()) == ("answer", "")
+    assert failures("a stage of this test") == before + 2
+    # A quarter of a second and half a second, each drawn between half and all of that.
+    assert 0.375 <= patience.paused_s <= time.monotonic() - began
 
 
-def test_patience_beats_while_it_waits(shutdown: Shutdown, tmp_path: Path) -> None:
+def test_patience_beats_while_it_waits(shutdown: Shutdown) -> None:
     health = Health(max_silence_s=0.5)
     troubles = []
 

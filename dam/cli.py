@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+from typing import NoReturn
 
 from django.core.management import ManagementUtility
 from django.db import InterfaceError, OperationalError
+from psycopg import ProgrammingError
 
 
 def main() -> None:
     """Run ``vitrine COMMAND …``; ``vitrine help`` lists the commands."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dam.settings")
+    try:
+        importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])
+    except (ValueError, OSError, ProgrammingError) as error:
+        _tell_unsettled(error)
     try:
         ManagementUtility(["vitrine", *sys.argv[1:]]).execute()
     except (OperationalError, InterfaceError) as error:
@@ -21,6 +28,17 @@ def main() -> None:
         if os.environ.get("DATABASE_URL"):
             sys.exit(f"The database of DATABASE_URL cannot be reached: {reason}")
         sys.exit("Vitrine does not run: its database cannot be reached. `make run` starts it.")
+
+
+def _tell_unsettled(error: Exception) -> NoReturn:
+    """End, saying which variable of the environment keeps the settings from loading."""
+    # Of weight, and hardly ever needed.
+    from dam.monitoring.doctor.unsettled import print_unsettled, unsettled_text  # noqa: PLC0415
+
+    if sys.argv[1:2] == ["doctor"]:
+        print_unsettled(error, as_json="--json" in sys.argv)
+        sys.exit(1)
+    sys.exit(unsettled_text(error))
 
 
 def _is_unreachable(error: Exception) -> bool:

@@ -16,6 +16,8 @@ VITRINE_HTTPS              1: cookies only over https (0)
 VITRINE_MAX_UPLOAD_BYTES   size limit of one file (200 MB)
 VITRINE_MAX_PIXELS         limit of width × height by header (200 million)
 VITRINE_LOG_FORMAT         ``console`` or ``json`` (console)
+VITRINE_HEALTH_PORT        where a process serves ``/metrics`` and its health (0: nowhere)
+VITRINE_HEALTH_HOST        address of that port (127.0.0.1)
 VITRINE_SHUTDOWN_DEADLINE_S  seconds that SIGTERM leaves to finish what was delivered (25)
 =========================  =============================================================
 """
@@ -67,7 +69,8 @@ def _database(url: str) -> dict[str, Any]:
     """Django's form of a libpq address; what Django has no word for goes to psycopg as it is."""
     parts: dict[str, Any] = dict(conninfo_to_dict(url))
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        # Django's, and counts and times statements.
+        "ENGINE": "django_prometheus.db.backends.postgresql",
         "NAME": parts.pop("dbname", "vitrine"),
         "USER": parts.pop("user", ""),
         "PASSWORD": parts.pop("password", ""),
@@ -103,6 +106,7 @@ INSTALLED_APPS = [
     "dam.tagging",
     "dam.search",
     "dam.rollout",
+    "dam.monitoring",
     "dam.api",
     "dam.library",
     "dam.loops",
@@ -122,6 +126,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "dam.telemetry.middleware.RequestTelemetry",
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -131,7 +137,22 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "dam.telemetry.middleware.RequestMetrics",
 ]
+
+# From a statement by key to a person's patience, in seconds.
+PROMETHEUS_LATENCY_BUCKETS = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+    float("inf"),
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "loggers": {
+        # What was answered with 4xx stands in the line of its request; what failed here comes with its trace.
+        "django.request": {"level": "ERROR"},
+    },
+}
 
 ROOT_URLCONF = "dam.urls"
 WSGI_APPLICATION = "dam.wsgi.application"

@@ -23,6 +23,7 @@ from dam.api.serializers import (
     SearchQuerySerializer,
     UploadSerializer,
 )
+from dam.api.upload_limit import TooManyBytesError
 from dam.assets.models import Asset
 from dam.assets.selectors import can_change
 from dam.assets.services import asset_create
@@ -30,6 +31,7 @@ from dam.search.compile import tags_named
 from dam.search.selectors import asset_get, search_assets
 from dam.tagging.models import Decision, Tag
 from dam.tagging.services import decision_make, decision_withdraw, tag_get_or_create
+from dam.telemetry.metrics import UPLOADS
 
 
 def signed_in(request: Request) -> User:
@@ -44,11 +46,6 @@ def uploaded_name(file: UploadedFile[Any]) -> str:
     Browsers write quotes and line breaks in a form's file name as %22, %0D and %0A (HTML, 4.10.21.8).
     """
     return (file.name or "").replace("%22", '"').replace("%0D", " ").replace("%0A", " ")
-
-
-def request_id(request: Request) -> str:
-    """What the caller or a proxy calls this request, for the log lines of every part."""
-    return "".join(char for char in request.headers.get("X-Request-ID", "") if char.isprintable())[:64]
 
 
 class Assets(APIView):
@@ -93,7 +90,12 @@ class Assets(APIView):
     )
     def post(self, request: Request) -> Response:
         """Catalogue one picture."""
-        form = UploadSerializer(data=request.data)
+        try:
+            sent = request.data
+        except TooManyBytesError:
+            UPLOADS.labels("refused").inc()
+            raise
+        form = UploadSerializer(data=sent)
         form.is_valid(raise_exception=True)
         file: UploadedFile[Any] = form.validated_data["file"]
         upload = asset_create(
@@ -101,7 +103,6 @@ class Assets(APIView):
             filename=uploaded_name(file),
             user=signed_in(request),
             bulk=form.validated_data["bulk"],
-            request_id=request_id(request),
         )
         body = _asset_json(request, upload.asset.pk)
         status = 201 if upload.created else 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from threading import Event
 
 from django.core.exceptions import ImproperlyConfigured
@@ -13,6 +14,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from dam.assets.storage import blob_store
+from dam.monitoring.lately import Lately
+from dam.monitoring.queues import queues_read
 from pipeline.blobs import original_key
 from pipeline.ports import DependencyDownError
 
@@ -30,20 +33,36 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Whether requests should come here: 200 or 503, and what was looked at."""
+    """Whether requests should come here: 200 or 503, what was looked at, and why it matters.
+
+    What does not gate is reported all the same: who looks at one outage sees the others beside it.
+    """
     del request
-    checks = {name: _checked(check) for name, check in _CHECKS.items()}
-    ready = all(check["ok"] for check in checks.values())
+    checks = {check.name: check.answer() for check in _CHECKS}
+    ready = all(answer["ok"] or not answer["gates"] for answer in checks.values())
     return JsonResponse({"ready": ready, "checks": checks}, status=200 if ready else 503)
 
 
-def _checked(check: Callable[[], str]) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Something that requests depend on; ``look`` gives what is wrong with it, or nothing."""
+
+    name: str
+    look: Callable[[], str]
+    why: str
+    gates: bool = True
+
+    def answer(self) -> dict[str, object]:
+        problem = _problem(self.look)
+        return {"ok": not problem, "detail": problem, "why": self.why, "gates": self.gates}
+
+
+def _problem(look: Callable[[], str]) -> str:
     try:
-        problem = check()
+        return look()
     except (Error, DependencyDownError, ImproperlyConfigured) as error:
         # The first line says what is down; what follows may tell more than strangers need to know.
-        problem = str(error).strip().partition("\n")[0] or type(error).__name__
-    return {"ok": not problem, "detail": problem}
+        return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _database() -> str:
@@ -76,8 +95,26 @@ def _blob_store() -> str:
     return ""
 
 
-_CHECKS: dict[str, Callable[[], str]] = {
-    "database": _database,
-    "migrations": _migrations,
-    "blob store": _blob_store,
-}
+_SILENT_S = 10.0
+# Asked beside the requests, so one that hangs holds up none.
+_queues: Lately[object] = Lately(queues_read, every_s=10.0, patience_s=0.5)
+
+
+def _broker() -> str:
+    known = _queues.known()
+    if known.silent_s > _SILENT_S:
+        return f"the broker has not answered for {known.silent_s:.0f} s"
+    return "the broker has not answered yet" if known.read_at is None else known.problem
+
+
+_CHECKS = (
+    _Check("database", _database, "Every page and every upload reads and writes it."),
+    _Check("migrations", _migrations, "This code reads columns that older tables do not have."),
+    _Check("blob store", _blob_store, "Uploads are written there before they count, pictures read from it."),
+    _Check(
+        "broker",
+        _broker,
+        "Pictures wait for their tags while it is down. Uploads go on: their jobs are kept in the database.",
+        gates=False,
+    ),
+)

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from dam.api.assets import request_id, signed_in
+from dam.api.assets import signed_in
 from dam.api.errors import ProblemError
 from dam.api.problems import problems
 from dam.api.serializers import OpenPredictionSerializer, PredictionSerializer, PredictSerializer
@@ -50,7 +50,6 @@ class Predict(APIView):
         job = try_create(
             stream=file.file,  # type: ignore[arg-type]  # a BytesIO or a temporary file
             user=signed_in(request),
-            request_id=request_id(request),
         )
         deadline = time.monotonic() + form.validated_data["wait"]
         while job.is_open and (left := deadline - time.monotonic()) > 0:

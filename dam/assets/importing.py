@@ -41,6 +41,8 @@ class ImportedFile:
 class Import:
     """What became of all files so far."""
 
+    request_id: str = ""
+    """In the log lines of every process that works on its files."""
     files: list[ImportedFile] = field(default_factory=list)
 
     def asset_ids(self) -> set[int]:
@@ -65,6 +67,7 @@ class Import:
         """For JSON."""
         return {
             **self.counts(),
+            "request_id": self.request_id,
             "files": [
                 {
                     "path": str(file.path),

@@ -135,7 +135,7 @@ def asset_replay(*, asset: Asset, bulk: bool = False) -> TaggingJob | None:
         held = Asset.objects.select_for_update(of=("self",)).filter(pk=asset.pk).first()
         if held is None or held.state != Asset.State.FAILED:
             return None
-        return asset_request_tags(asset=held, bulk=bulk)
+        return asset_request_tags(asset=held, bulk=bulk, request_id=_request_of(held))
 
 
 def forgotten_assets() -> QuerySet[Asset]:
@@ -153,9 +153,17 @@ def forgotten_assets_request_tags(*, should_stop: Callable[[], bool] = bool) -> 
         with transaction.atomic():
             Asset.objects.select_for_update(of=("self",)).get(pk=asset.pk)
             if forgotten_assets().filter(pk=asset.pk).exists():
-                asset_request_tags(asset=asset, bulk=True)
+                asset_request_tags(asset=asset, bulk=True, request_id=_request_of(asset))
                 count += 1
     return count
+
+
+def _request_of(asset: Asset) -> str:
+    """The request that asked for its tags the last time; what is asked again goes on under its id."""
+    asked = (
+        TaggingJob.objects.filter(asset=asset).order_by("-generation").values_list("request_id", flat=True)
+    )
+    return asked.first() or ""
 
 
 def _in_chunks(assets: QuerySet[Asset]) -> Iterator[Asset]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC
+from functools import partial
 from typing import Any, BinaryIO
 
 from django.conf import settings
@@ -20,9 +21,10 @@ from dam.assets.selectors import assets_visible_to
 from dam.assets.storage import blob_store
 from dam.jobs.models import TaggingJob
 from dam.jobs.services import job_enqueue, jobs_enqueue
+from dam.telemetry.metrics import UPLOAD_BYTES, UPLOADS
 from pipeline.messages import FailureReason
 from pipeline.ports import StoredBlob
-from pipeline.preprocess import Header, Limits, read_header
+from pipeline.preprocess import Header, Limits, RefusedPictureError, read_header
 
 ROOT_COLLECTION = "Library"
 # Failures that are not the picture's own: its bytes, sent again, deserve another try.
@@ -55,14 +57,13 @@ def root_collection() -> Collection:
         return root
 
 
-def asset_create(  # noqa: PLR0913  # an upload has that many facts
+def asset_create(
     *,
     stream: BinaryIO,
     filename: str,
     user: User,
     collection: Collection | None = None,
     bulk: bool = False,
-    request_id: str = "",
 ) -> Upload:
     """Catalogue the picture in ``stream`` (seekable, at its start) and issue its first job.
 
@@ -73,7 +74,11 @@ def asset_create(  # noqa: PLR0913  # an upload has that many facts
         RefusedPictureError: the header already says that this is no picture we take; nothing is kept.
         DependencyDownError: the blob store does not answer; nothing is kept.
     """
-    header = read_header(stream, limits=upload_limits())
+    try:
+        header = read_header(stream, limits=upload_limits())
+    except RefusedPictureError:
+        UPLOADS.labels("refused").inc()
+        raise
     stream.seek(0)
     stored = blob_store().put(stream)
     with transaction.atomic():
@@ -85,7 +90,8 @@ def asset_create(  # noqa: PLR0913  # an upload has that many facts
         existing = assets_visible_to(user).filter(current_version__blob=blob).order_by("id").first()
         if existing is not None:
             if existing.state == Asset.State.FAILED and existing.reason in MENDED_BY_UPLOAD:
-                asset_request_tags(asset=existing, bulk=bulk, request_id=request_id)
+                asset_request_tags(asset=existing, bulk=bulk)
+            transaction.on_commit(partial(_count_upload, "existing", stored.size))
             return Upload(asset=existing, created=False)
         asset = _asset_insert(
             blob=blob,
@@ -94,8 +100,14 @@ def asset_create(  # noqa: PLR0913  # an upload has that many facts
             user=user,
             collection=collection or root_collection(),
         )
-        asset_request_tags(asset=asset, bulk=bulk, request_id=request_id)
+        asset_request_tags(asset=asset, bulk=bulk)
+        transaction.on_commit(partial(_count_upload, "created", stored.size))
     return Upload(asset=asset, created=True)
+
+
+def _count_upload(outcome: str, size: int) -> None:
+    UPLOADS.labels(outcome).inc()
+    UPLOAD_BYTES.inc(size)
 
 
 def blob_keep(*, stored: StoredBlob, stream: BinaryIO) -> None:
@@ -177,7 +189,10 @@ def asset_request_tags(
     model_label: str = "",
     request_id: str = "",
 ) -> TaggingJob:
-    """Issue a job of the next generation for the asset's current file, inside a transaction."""
+    """Issue a job of the next generation for the asset's current file, inside a transaction.
+
+    ``request_id``: of the request that is repeated; empty: the one that this thread works for.
+    """
     with transaction.atomic():
         held = Asset.objects.select_for_update(of=("self",)).get(pk=asset.pk)
         version = AssetVersion.objects.select_related("blob").get(current_of=held)
@@ -201,7 +216,7 @@ def asset_request_tags(
 
 
 def assets_request_tags(
-    *, asset_ids: Iterable[int], purpose: TaggingJob.Purpose, model_label: str = "", request_id: str = ""
+    *, asset_ids: Iterable[int], purpose: TaggingJob.Purpose, model_label: str = ""
 ) -> int:
     """Issue a job of the next generation for the current file of each of these assets; returns how many.
 
@@ -229,7 +244,6 @@ def assets_request_tags(
                     blob_key=version.blob.key,
                     sha256=version.blob.sha256,
                     media_type=version.blob.media_type,
-                    request_id=request_id,
                 )
                 for version in versions.order_by("asset_id")
             ]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from dam.embedded import processes, system
+from dam.embedded import processes, scraping, system
 from dam.embedded.console import Teller
 from dam.embedded.errors import EmbeddedError
 from dam.embedded.postgres import EmbeddedPostgres
@@ -112,13 +112,16 @@ class EmbeddedSystem:
             model_servers=None,
             model_server_rest=None,
             pids=None,
+            health_ports=None,
         )
+        scraping.remove_targets(self.home)
 
     def _start(self, web: socket.socket) -> None:
         server = EmbeddedPostgres(self.home)
         url = os.environ.get("DATABASE_URL")
         grpc_port, rest_port = system.model_ports()
-        layout = Layout(self.home, url or server.url, grpc_port, rest_port, web)
+        ports = system.health_ports()
+        layout = Layout(self.home, url or server.url, grpc_port, rest_port, web, ports)
         update_state(
             self.home,
             pid=os.getpid(),
@@ -127,7 +130,9 @@ class EmbeddedSystem:
             database_url=None if url else layout.database_url,
             model_servers=layout.model_server,
             model_server_rest=f"http://{system.HOST}:{rest_port}",
+            health_ports=ports,
         )
+        scraping.write_targets(layout)
 
         # What takes longest goes first: the model server imports TensorFlow, or the model is built.
         if not system.has_registry(self.home, os.environ):
@@ -164,6 +169,7 @@ class EmbeddedSystem:
                 within_s=_READY_WITHIN_S,
             )
         self.supervisor.start(system.controller(layout))
+        self.supervisor.start(system.monitor(layout))
         update_state(self.home, address=layout.address)
         self._welcome(layout, link)
 

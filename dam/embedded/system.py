@@ -8,7 +8,8 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dam.embedded.errors import EmbeddedError
@@ -24,15 +25,20 @@ MARK = "VITRINE_SUPERVISED"
 """In the environment of every child: the home it belongs to."""
 
 STOP_ORDER = (
-    ("controller",),
+    ("controller", "monitor"),
     ("web", "relay"),
     ("worker",),
     ("results writer",),
     ("model server",),
     ("postgres",),
 )
-"""Whoever changes what runs first, then new work, then along the way of a picture, the database last."""
+"""Who changes or watches what runs first, then new work, then along a picture's way, the database last."""
 
+HEALTH_SERVICES = ("web", "relay", "writer", "worker", "model-server", "controller", "monitor")
+"""Each has a port for its health and its metrics."""
+
+# That of OpenTelemetry's exporter for Prometheus.
+_FIRST_HEALTH_PORT = 9464
 # TensorFlow Serving's own port numbers; other systems on this machine may have taken them.
 _FIRST_MODEL_PORT = 8500
 
@@ -47,6 +53,8 @@ class Layout:
     rest_port: int
     web: socket.socket
     """Bound and listening already; the web processes inherit it."""
+    health_ports: Mapping[str, int]
+    """Service → where it tells how it is."""
 
     @property
     def address(self) -> str:
@@ -72,6 +80,11 @@ class Layout:
     def models_config(self) -> Path:
         """Says which of these versions are loaded, and what each is called."""
         return self.home / "models" / "models.config"
+
+    @property
+    def web_numbers(self) -> Path:
+        """Folder in which the web processes count together."""
+        return self.home / "run" / "web_numbers"
 
     @property
     def controller_token(self) -> Path:
@@ -100,13 +113,21 @@ def command(layout: Layout, *words: str) -> Program:
     return Program([sys.executable, "-m", *words], environment(layout), cwd=ROOT)
 
 
+def _told(program: Program, layout: Layout, service: str, **variables: str) -> Program:
+    """The same program, with a port of its own for health and metrics."""
+    port = str(layout.health_ports[service])
+    told = {"VITRINE_HEALTH_PORT": port, "VITRINE_HEALTH_HOST": HOST, **variables}
+    return replace(program, env={**program.env, **told})
+
+
 def model_server(layout: Layout) -> Child:
     """The local model server."""
     words = ["model_training", "serve", "--models-config", str(layout.models_config)]
     words += ["--base-path", str(layout.models), "--model-name", "tagger"]
     words += ["--grpc-port", str(layout.grpc_port), "--rest-port", str(layout.rest_port)]
     words += ["--ready-file", str(layout.model_server_ready)]
-    return Child("model server", command(layout, *words), log=log_of(layout.home, "model_server"))
+    program = _told(command(layout, *words), layout, "model-server")
+    return Child("model server", program, log=log_of(layout.home, "model_server"))
 
 
 def web(layout: Layout) -> Child:
@@ -115,12 +136,10 @@ def web(layout: Layout) -> Child:
     words = ["gunicorn", "dam.wsgi:application", "--bind", f"fd://{number}", "--worker-class", "gthread"]
     words += ["--workers", "2", "--threads", "8", "--timeout", "120", "--graceful-timeout", "10"]
     # The site is loaded once, before the fork: half the work at the start.
-    words += ["--preload", "--no-control-socket"]
-    program = command(layout, *words)
-    program = Program(
-        program.command,
-        program.env,
-        program.cwd,
+    words += ["--preload", "--no-control-socket", "--config", "python:dam.gunicorn_conf"]
+    numbers = {"PROMETHEUS_MULTIPROC_DIR": str(layout.web_numbers)}
+    program = replace(
+        _told(command(layout, *words), layout, "web", **numbers),
         # gunicorn has children of its own to take along, which it could not if it were killed.
         death_signal=signal.SIGQUIT,
         pass_fds=[number],
@@ -130,21 +149,26 @@ def web(layout: Layout) -> Child:
 
 def relay(layout: Layout) -> Child:
     """Takes queued jobs to the queue."""
-    return Child("relay", command(layout, "dam.cli", "relay"), log=log_of(layout.home, "relay"))
+    program = _told(command(layout, "dam.cli", "relay"), layout, "relay")
+    return Child("relay", program, log=log_of(layout.home, "relay"))
 
 
 def results_writer(layout: Layout) -> Child:
     """Takes answers into the catalogue."""
-    return Child(
-        "results writer",
-        command(layout, "dam.cli", "write_results"),
-        log=log_of(layout.home, "results_writer"),
-    )
+    program = _told(command(layout, "dam.cli", "write_results"), layout, "writer")
+    return Child("results writer", program, log=log_of(layout.home, "results_writer"))
 
 
 def worker(layout: Layout) -> Child:
     """The tagging worker; it is given the time to finish what was delivered to it."""
-    return Child("worker", command(layout, "workers"), log=log_of(layout.home, "worker"), stop_within_s=30.0)
+    program = _told(command(layout, "workers"), layout, "worker")
+    return Child("worker", program, log=log_of(layout.home, "worker"), stop_within_s=30.0)
+
+
+def monitor(layout: Layout) -> Child:
+    """Tells the state of the whole, for Prometheus."""
+    program = _told(command(layout, "dam.cli", "monitor"), layout, "monitor")
+    return Child("monitor", program, log=log_of(layout.home, "monitor"))
 
 
 def controller(layout: Layout) -> Child:
@@ -152,7 +176,8 @@ def controller(layout: Layout) -> Child:
     words = ["model_training", "controller", "--model", "tagger", "--base-path", str(layout.models)]
     words += ["--models-config", str(layout.models_config), "--model-servers", layout.model_server]
     words += ["--catalogue", layout.address, "--token-file", str(layout.controller_token)]
-    return Child("controller", command(layout, *words), log=log_of(layout.home, "controller"))
+    program = _told(command(layout, *words), layout, "controller")
+    return Child("controller", program, log=log_of(layout.home, "controller"))
 
 
 def has_registry(home: Path, variables: Mapping[str, str]) -> bool:
@@ -225,6 +250,19 @@ def model_ports() -> tuple[int, int]:
         grpc_port: int = grpc.getsockname()[1]
         with _first_free(grpc_port + 1) as rest:
             return grpc_port, rest.getsockname()[1]
+
+
+def health_ports() -> dict[str, int]:
+    """A free port for each of :data:`HEALTH_SERVICES`."""
+    with ExitStack() as held:
+        ports: dict[str, int] = {}
+        port = _FIRST_HEALTH_PORT
+        for service in HEALTH_SERVICES:
+            # Held until all are found, so that nobody else takes one meanwhile.
+            found = held.enter_context(_first_free(port))
+            ports[service] = found.getsockname()[1]
+            port = ports[service] + 1
+        return ports
 
 
 def _first_free(port: int) -> socket.socket:

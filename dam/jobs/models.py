@@ -37,6 +37,14 @@ class TaggingJob(models.Model):
     sha256 = models.CharField(max_length=64)
     media_type = models.CharField(max_length=64)
     request_id = models.CharField(max_length=64, blank=True)
+    traceparent = models.CharField(
+        max_length=55,
+        blank=True,
+        default="",
+        # Also for those that issue jobs and do not know of it: an older release beside this one.
+        db_default="",
+        help_text="What asked for it, as W3C's Trace Context says; empty if nobody traces.",
+    )
 
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     attempts = models.PositiveIntegerField(default=0, help_text="Times it was published.")
@@ -72,6 +80,8 @@ class TaggingJob(models.Model):
                 condition=Q(purpose="shadow", state__in=["queued", "published"]),
                 name="job_shadow_open",
             ),
+            # Few, and looked at by those who want to know what went wrong last.
+            models.Index(fields=["-closed_at"], condition=Q(state="failed"), name="job_failed"),
         )
 
     def __str__(self) -> str:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import structlog
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from dam.jobs.models import TaggingJob
 from dam.jobs.routing import routing
+from dam.telemetry.metrics import JOBS_PUBLISHED, JOBS_REFUSED
+from dam.telemetry.stages import StageClock
 from pipeline.messages import Purpose, TagRequest
 from pipeline.ports import Message, Publisher, QueueFullError
+from pipeline.telemetry.logs import request_ids
+from pipeline.telemetry.metrics import BATCH_MESSAGES, STAGE_SECONDS
+from pipeline.telemetry.tracing import Span, begin_span
 from pipeline.topology import BULK, INTERACTIVE, SHADOW, request_queue
+
+log: Any = structlog.get_logger()
 
 # The relay listens here; the notification leaves with the commit that makes the job visible.
 WAKE_CHANNEL = "vitrine_jobs"
@@ -45,6 +57,7 @@ def jobs_publish(*, publisher: Publisher, limit: int = BATCH, queue: str | None 
         TransportDownError: nothing is marked; the jobs stay queued.
     """
     full: QueueFullError | None = None
+    clock = StageClock()
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_QUEUED.format(lane="" if queue is None else _LANES[queue]), [limit])
         jobs = [_Queued(*row) for row in cursor.fetchall()]
@@ -55,16 +68,23 @@ def jobs_publish(*, publisher: Publisher, limit: int = BATCH, queue: str | None 
             routes.label_of(purpose=job.purpose, asset_id=job.asset_id, model_label=job.model_label)
             for job in jobs
         ]
-        try:
-            publisher.publish([_message(job, label) for job, label in zip(jobs, labels, strict=True)])
-        except QueueFullError as error:
-            full = error
-        refused = full.refused if full else frozenset()
+        clock.over("read")
+        with _spans(jobs) as spans:
+            try:
+                publisher.publish([_message(*each) for each in zip(jobs, labels, spans, strict=True)])
+            except QueueFullError as error:
+                full = error
+            refused = full.refused if full else frozenset()
+            for place in refused:
+                spans[place].failed("the queue is full")
+        clock.over("publish")
         went = [pair for place, pair in enumerate(zip(jobs, labels, strict=True)) if place not in refused]
         cursor.execute(_MARK, [[job.id for job, _ in went]])
         on_trial = [job.id for job, label in went if label not in {job.model_label, routes.live_label}]
         if on_trial:
             cursor.execute(_KEEP_LABEL, [routes.trial_label, on_trial])
+    clock.over("mark")
+    _tell(jobs, refused, clock)
     # Only now, for raising inside the block would take the marks back.
     if full:
         raise full
@@ -84,7 +104,13 @@ class _Queued(NamedTuple):
     media_type: str
     model_label: str
     request_id: str
+    traceparent: str
     created_at: datetime
+
+    @property
+    def queue(self) -> str:
+        """Where its message goes."""
+        return request_queue(Purpose(self.purpose), bulk=self.bulk)
 
 
 # Plain SQL for its speed. The state and the lane are literals, so that the planner knows that the small
@@ -108,7 +134,52 @@ WHERE id = ANY(%s)
 _KEEP_LABEL = "UPDATE jobs_taggingjob SET model_label = %s WHERE id = ANY(%s)"
 
 
-def _message(job: _Queued, label: str) -> Message:
+@contextmanager
+def _spans(jobs: Sequence[_Queued]) -> Iterator[list[Span]]:
+    """One for each job, as long as they are being published."""
+    spans = [
+        begin_span(
+            "publish",
+            parent=job.traceparent,
+            kind="producer",
+            messaging__destination__name=job.queue,
+            vitrine__job_id=job.id,
+            vitrine__request_id=job.request_id,
+        )
+        for job in jobs
+    ]
+    try:
+        yield spans
+    except Exception as error:
+        for span in spans:
+            span.failed(type(error).__name__)
+        raise
+    finally:
+        for span in spans:
+            span.end()
+
+
+def _tell(jobs: Sequence[_Queued], refused: AbstractSet[int], clock: StageClock) -> None:
+    """The line of a batch, and its metrics by queue."""
+    went = Counter(job.queue for place, job in enumerate(jobs) if place not in refused)
+    stayed = Counter(jobs[place].queue for place in refused)
+    for queue in went.keys() | stayed.keys():
+        JOBS_PUBLISHED.labels(queue).inc(went[queue])
+        JOBS_REFUSED.labels(queue).inc(stayed[queue])
+        BATCH_MESSAGES.labels("publish", queue).observe(went[queue] + stayed[queue])
+        STAGE_SECONDS.labels("publish", queue).observe(clock.seconds["publish"])
+    if went:
+        log.info(
+            "published",
+            queues=dict(went),
+            jobs=went.total(),
+            refused=stayed.total(),
+            request_ids=request_ids(job.request_id for job in jobs),
+            **clock.as_fields(),
+        )
+
+
+def _message(job: _Queued, label: str, span: Span) -> Message:
     purpose = Purpose(job.purpose)
     request = TagRequest(
         job_id=job.id,
@@ -121,10 +192,11 @@ def _message(job: _Queued, label: str) -> Message:
         model_label=label,
         renditions=purpose in {Purpose.LIVE, Purpose.CAMPAIGN},
         request_id=job.request_id,
+        traceparent=span.traceparent,
         requested_at=job.created_at,
     )
     return Message(
-        queue=request_queue(purpose, bulk=job.bulk),
+        queue=job.queue,
         body=request.model_dump_json().encode(),
         message_id=f"{job.id}.{job.generation}",
     )

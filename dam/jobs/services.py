@@ -20,6 +20,8 @@ from dam.jobs.publishing import (
     wake_relays,
 )
 from pipeline.messages import Purpose
+from pipeline.telemetry.requests import current_request_id
+from pipeline.telemetry.tracing import current_traceparent
 from pipeline.topology import INTERACTIVE, request_queue
 
 __all__ = [
@@ -50,7 +52,11 @@ def job_enqueue(  # noqa: PLR0913  # one argument for each fact that the message
     request_id: str = "",
     requested_by_id: int | None = None,
 ) -> TaggingJob:
-    """Issue a job inside the caller's transaction and wake the relay when that commits."""
+    """Issue a job inside the caller's transaction and wake the relay when that commits.
+
+    It carries on the request that this thread works for, unless it repeats one of another (``request_id``),
+    and the trace that this thread is in.
+    """
     job = TaggingJob.objects.create(
         asset_id=asset_id,
         asset_version_id=asset_version_id,
@@ -62,7 +68,8 @@ def job_enqueue(  # noqa: PLR0913  # one argument for each fact that the message
         blob_key=blob_key,
         sha256=sha256,
         media_type=media_type,
-        request_id=request_id,
+        request_id=request_id or current_request_id(),
+        traceparent=current_traceparent(),
         requested_by_id=requested_by_id,
     )
     with connection.cursor() as cursor:
@@ -73,11 +80,13 @@ def job_enqueue(  # noqa: PLR0913  # one argument for each fact that the message
 def jobs_enqueue(*, jobs: Iterable[TaggingJob]) -> int:
     """Issue many unsaved jobs that nobody waits for, in the caller's transaction; returns how many.
 
-    The relay is woken once, when that commits.
+    The relay is woken once, when that commits. As for :func:`job_enqueue`, they carry on request and trace.
     """
     made = list(jobs)
     for job in made:
         job.bulk = True
+        job.request_id = job.request_id or current_request_id()
+        job.traceparent = current_traceparent()
     TaggingJob.objects.bulk_create(made, batch_size=BATCH)
     if made:
         with connection.cursor() as cursor:

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
 from dam.assets.models import Asset
+from dam.assets.replays import asset_replay
 from dam.assets.selectors import can_change
-from dam.assets.services import asset_request_tags
 from dam.library.facts import facts_of
 from dam.library.policy import member, member_page
 from dam.library.selectors import claims_with_people, previews_of, waiting_for
@@ -82,8 +82,7 @@ def decide(request: HttpRequest, asset_id: int) -> HttpResponse:
 def retry(request: HttpRequest, asset_id: int) -> HttpResponse:
     """Issue a new job for a picture that failed."""
     found = _changeable(request, asset_id)
-    if found.state == Asset.State.FAILED:
-        asset_request_tags(asset=found)
+    asset_replay(asset=found)
     return redirect(_address(request, asset_id))
 
 

@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from dam.library import account, asset_page, models_page, views
+from dam.library import account, asset_page, models_page, status_page, views
 
 urlpatterns = [
     path("", views.library, name="library"),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("try/", views.try_it, name="try"),
     path("models/", models_page.models, name="models"),
     path("models/standing/", models_page.standing, name="models-standing"),
+    path("status/", status_page.status, name="status"),
+    path("status/live/", status_page.live, name="status-live"),
     path("models/promote/", models_page.promote, name="models-promote"),
     path("models/roll-back/", models_page.roll_back, name="models-roll-back"),
     path("models/shadow/", models_page.share_set, {"kind": "shadow"}, name="models-shadow"),

@@ -20,6 +20,13 @@ from dam.rollout.round import rollout_round
 from dam.tagging.models import Tag
 from dam.tagging.services import claims_derive_all, tries_sweep
 from dam.tagging.undo import versions_follow
+from dam.telemetry.metrics import (
+    ROUND_LAST_SUCCESS,
+    ROUND_RESULTS,
+    ROUND_RUNS,
+    ROUND_SECONDS,
+    begin_at_zero,
+)
 from pipeline.ports import DependencyDownError
 
 log: Any = structlog.get_logger()
@@ -78,6 +85,7 @@ ROUNDS = (
 @contextmanager
 def housekeeping() -> Iterator[None]:
     """Do the rounds while the block runs; several relays share them."""
+    begin_at_zero(ROUND_RUNS, [one.name for one in ROUNDS], ROUND_RESULTS)
     stop = threading.Event()
 
     def work() -> None:
@@ -112,17 +120,26 @@ def do_rounds(should_stop: ShouldStop) -> None:
 
 
 def _do(one: Round, should_stop: ShouldStop) -> None:
+    began = time.perf_counter()
     try:
         done = one.work(should_stop)
     except DependencyDownError as error:
+        ROUND_RUNS.labels(one.name, "waits").inc()
         log.warning("round waits", round=one.name, reason=str(error).strip())
         round_give_back(name=one.name)
         return
     except Error:
+        ROUND_RUNS.labels(one.name, "waits").inc()
         raise
     except Exception:
         # A fault of ours in one round must neither end the others nor go unseen.
+        ROUND_RUNS.labels(one.name, "failed").inc()
         log.exception("round failed", round=one.name)
         return
+    spent = time.perf_counter() - began
+    ROUND_RUNS.labels(one.name, "done").inc()
+    ROUND_SECONDS.labels(one.name).observe(spent)
+    ROUND_LAST_SUCCESS.labels(one.name).set_to_current_time()
     if any(done.values()):
-        log.info("round done", round=one.name, **{name: number for name, number in done.items() if number})
+        numbers = {name: number for name, number in done.items() if number}
+        log.info("round done", round=one.name, **numbers, total_ms=round(spent * 1000, 1))

@@ -13,7 +13,11 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from dam.jobs.services import WAKE_CHANNEL, jobs_publish
 from dam.loops.backoff import Backoff
 from dam.loops.housekeeping import housekeeping
+from dam.telemetry.metrics import JOBS_PUBLISHED, JOBS_REFUSED, begin_at_zero
+from dam.telemetry.process import MAX_SILENCE_S
 from pipeline.ports import DependencyDownError, Publisher, QueueFullError
+from pipeline.telemetry.health import Health
+from pipeline.telemetry.metrics import DEPENDENCY_FAILURES
 from pipeline.topology import REQUEST_QUEUES
 from pipeline.transports import transport_from_url
 
@@ -25,18 +29,26 @@ SAFETY_POLL_S = 5.0
 LONGEST_REST_S = 2.0
 
 
-def run(stop: threading.Event) -> None:
-    """Publish until ``stop`` is set; outages of database or broker are waited out."""
+def run(stop: threading.Event, health: Health | None = None) -> None:
+    """Publish until ``stop`` is set; outages of database or broker are waited out, and told to ``health``."""
+    for counter in (JOBS_PUBLISHED, JOBS_REFUSED):
+        begin_at_zero(counter, REQUEST_QUEUES)
+    begin_at_zero(DEPENDENCY_FAILURES, ["publish"])
     backoff = Backoff()
+    health = health or Health(max_silence_s=MAX_SILENCE_S)
     with transport_from_url(settings.QUEUE_URL) as transport, housekeeping():
         while not stop.is_set():
+            health.beat()
             try:
                 transport.declare()
                 with transport.publisher() as publisher:
-                    _publish_until(stop, publisher, backoff)
+                    _publish_until(stop, publisher, backoff, health)
             except (DependencyDownError, OperationalError, InterfaceError) as error:
                 delay = backoff.next_delay()
-                log.warning("relay waits", reason=str(error).strip(), seconds=round(delay, 1))
+                reason = str(error).strip()
+                DEPENDENCY_FAILURES.labels("publish").inc()
+                health.outage(reason)
+                log.warning("relay waits", reason=reason, seconds=round(delay, 1))
                 stop.wait(delay)
                 close_old_connections()
 
@@ -79,18 +91,19 @@ class Lane:
         return published
 
 
-def _publish_until(stop: threading.Event, publisher: Publisher, backoff: Backoff) -> None:
+def _publish_until(stop: threading.Event, publisher: Publisher, backoff: Backoff, health: Health) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"LISTEN {WAKE_CHANNEL}")
+    health.started()
     lanes = [Lane(queue) for queue in REQUEST_QUEUES]
     while not stop.is_set():
-        began = time.perf_counter()
+        health.beat()
         _forget_wake_ups()
         # People's jobs first, and again after each batch of the others.
         published = sum(lane.publish(publisher) for lane in lanes)
         backoff.reset()
+        health.outage_over()
         if published:
-            log.info("published", jobs=published, ms=round((time.perf_counter() - began) * 1000, 1))
             continue
         rests = [lane.rest_s for lane in lanes if lane.rest_s]
         _wait_for_job(stop, at_most_s=min([SAFETY_POLL_S, *rests]))

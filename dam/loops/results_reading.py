@@ -8,6 +8,7 @@ from typing import NamedTuple
 from dam.tagging.services import Answer
 from pipeline.messages import FailureReason, Outcome, TagRequest, TagResult
 from pipeline.ports import Delivery
+from pipeline.telemetry.tracing import accepted_traceparent
 from pipeline.topology import DEAD_SUFFIX, RESULTS
 
 
@@ -17,6 +18,8 @@ class Entry(NamedTuple):
     delivery: Delivery
     answer: Answer | None
     complaint: str = ""
+    request_id: str = ""
+    traceparent: str = ""
 
     @property
     def is_dead_letter(self) -> bool:
@@ -32,7 +35,8 @@ def read_all(deliveries: Sequence[Delivery]) -> list[Entry]:
 def _read(delivery: Delivery) -> Entry:
     try:
         if not delivery.queue.endswith(DEAD_SUFFIX):
-            return Entry(delivery, Answer.of(TagResult.model_validate_json(delivery.body)))
+            answered = TagResult.model_validate_json(delivery.body)
+            return _entry(delivery, answered, answered)
         kind = TagResult if delivery.queue.startswith(RESULTS) else TagRequest
         dead = kind.model_validate_json(delivery.body)
     except ValueError as error:
@@ -45,9 +49,17 @@ def _read(delivery: Delivery) -> Entry:
         reason=FailureReason.DEAD_LETTERED,
         # PostgreSQL keeps no NUL in a text.
         detail=f"given up: {delivery.dead_reason or 'delivered too often'}".replace("\0", ""),
-        request_id=dead.request_id,
     )
-    return Entry(delivery, Answer.of(result))
+    return _entry(delivery, result, dead)
+
+
+def _entry(delivery: Delivery, result: TagResult, read: TagRequest | TagResult) -> Entry:
+    return Entry(
+        delivery,
+        Answer.of(result),
+        request_id=read.request_id,
+        traceparent=accepted_traceparent(read.traceparent),
+    )
 
 
 def complaint(error: Exception) -> str:

@@ -23,7 +23,10 @@ from dam.assets.models import Collection, SourceFile
 from dam.assets.sources import BucketSource, FolderSource, FoundFile, Source, paths_below
 from dam.assets.watching import fingerprints_known, source_file_take
 from dam.loops.backoff import Backoff
+from dam.telemetry.process import MAX_SILENCE_S
 from pipeline.ports import DependencyDownError
+from pipeline.telemetry.health import Health
+from pipeline.telemetry.metrics import DEPENDENCY_FAILURES
 
 log = structlog.get_logger()
 
@@ -127,21 +130,35 @@ class Watch:
         )
 
 
-def run(watch: Watch, stop: threading.Event, *, once: bool = False, events: TextIO | None = None) -> None:
+def run(
+    watch: Watch,
+    stop: threading.Event,
+    *,
+    once: bool = False,
+    events: TextIO | None = None,
+    health: Health | None = None,
+) -> None:
     """Watch until asked to stop, or with ``once`` until all that is there was taken or refused.
 
-    Outages of the source, the database and the blob store are waited out.
+    Outages of the source, the database and the blob store are waited out, and told to ``health``.
     """
     backoff = Backoff()
+    health = health or Health(max_silence_s=MAX_SILENCE_S)
     log.info("watching", source=watch.source.name)
+    health.started()
     for changed in _ticks(watch, stop, events):
+        health.beat()
         try:
             watch.look(changed)
             backoff.reset()
+            health.outage_over()
         except (DependencyDownError, OperationalError, InterfaceError) as error:
             connection.close()
             delay = backoff.next_delay()
-            log.warning("waiting out an outage", error=str(error).strip().partition("\n")[0], retry_s=delay)
+            reason = str(error).strip().partition("\n")[0]
+            DEPENDENCY_FAILURES.labels("watch").inc()
+            health.outage(reason)
+            log.warning("waiting out an outage", error=reason, retry_s=round(delay, 1))
             stop.wait(delay)
             continue
         if stop.is_set() or (once and watch.has_caught_up):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from operator import attrgetter
 from typing import NamedTuple, Self
 
@@ -24,6 +25,7 @@ from dam.tagging.claims import LIVE_PURPOSES, AssetClaims, claims_store, decisio
 from dam.tagging.derive import Derived, derive
 from dam.tagging.known_models import KnownModels, key_of, models_hold
 from dam.tagging.vocabulary import Vocabulary, labels_take_in
+from dam.telemetry.metrics import TIME_TO_TAGGED_SECONDS, lane_of
 from pipeline.messages import ModelIdentity, Outcome, PictureFacts, Rendition, TagResult
 
 _DONE, _FAILED = TaggingJob.State.DONE.value, TaggingJob.State.FAILED.value
@@ -94,11 +96,20 @@ class _Job(NamedTuple):
     purpose: str
     asset_id: int | None
     asset_version_id: int | None
+    bulk: bool
+    created_at: datetime
 
     @property
     def is_live(self) -> bool:
         """Whether people see what follows."""
         return self.purpose in LIVE_PURPOSES
+
+
+class _Asset(NamedTuple):
+    """An asset, locked. ``waits``: it has no tags so far."""
+
+    version_id: int | None
+    waits: bool
 
 
 class _Accepted(NamedTuple):
@@ -140,8 +151,8 @@ def answers_record(*, answers: Sequence[Answer], words: Vocabulary) -> list[Reco
     with transaction.atomic():
         models = models_hold()
         jobs = _jobs_lock(answers)
-        versions = _assets_lock(jobs.values())
-        newest = dict(rows_read(recording_sql.NEWEST_GENERATIONS, list(versions)))
+        assets = _assets_lock(jobs.values())
+        newest = dict(rows_read(recording_sql.NEWEST_GENERATIONS, list(assets)))
         for answer in answers:
             job = jobs.get(answer.job_id)
             if job is None or job.generation != answer.generation:
@@ -152,7 +163,7 @@ def answers_record(*, answers: Sequence[Answer], words: Vocabulary) -> list[Reco
                 recorded.append(Recorded.WITHDRAWN)
                 continue
             del jobs[job.id]
-            is_seen = job.is_live and versions[job.asset_id] == job.asset_version_id
+            is_seen = job.is_live and assets[job.asset_id].version_id == job.asset_version_id
             if job.is_live and newest[job.asset_id] > job.generation:
                 superseded.append(job)
                 recorded.append(Recorded.SUPERSEDED)
@@ -169,7 +180,18 @@ def answers_record(*, answers: Sequence[Answer], words: Vocabulary) -> list[Reco
         _store_failures(failed, now)
         _store_tries((each for each in tagged if each.job.asset_id is None), words, now)
         _store_predictions([each for each in tagged if each.job.asset_id is not None], words, models, now)
+        waited = [each.job for each in tagged if each.is_seen and assets[each.job.asset_id].waits]
+        transaction.on_commit(partial(_tell_time_to_tagged, waited))
     return recorded
+
+
+def _tell_time_to_tagged(jobs: Iterable[_Job]) -> None:
+    """Of pictures that had no tags so far and have now, for everybody to see."""
+    now = timezone.now()
+    for job in jobs:
+        if job.purpose == TaggingJob.Purpose.LIVE:
+            waited = (now - job.created_at).total_seconds()
+            TIME_TO_TAGGED_SECONDS.labels(lane_of(bulk=job.bulk)).observe(waited)
 
 
 # -------------------------------------------------------------------- locks
@@ -181,10 +203,10 @@ def _jobs_lock(answers: Iterable[Answer]) -> dict[int, _Job]:
     return {row[0]: _Job(*row) for row in rows}
 
 
-def _assets_lock(jobs: Iterable[_Job]) -> dict[int | None, int | None]:
-    """Asset → its current version, locked."""
+def _assets_lock(jobs: Iterable[_Job]) -> dict[int | None, _Asset]:
+    """The assets of these jobs by id, locked."""
     asset_ids = [job.asset_id for job in jobs if job.asset_id is not None]
-    return dict(rows_read(recording_sql.LOCK_ASSETS, asset_ids))
+    return {row[0]: _Asset(*row[1:]) for row in rows_read(recording_sql.LOCK_ASSETS, asset_ids)}
 
 
 # ------------------------------------------------------------------ storing

@@ -20,12 +20,13 @@ PREDICTION_COLUMNS: Mapping[str, str] = {
 
 # Locks, in the order in which everybody takes them, after that of the model versions.
 LOCK_OPEN_JOBS = """
-SELECT id, generation, purpose, asset_id, asset_version_id FROM jobs_taggingjob
+SELECT id, generation, purpose, asset_id, asset_version_id, bulk, created_at FROM jobs_taggingjob
 WHERE id = ANY(%s) AND state IN ('queued', 'published')
 ORDER BY id FOR NO KEY UPDATE
 """
 LOCK_ASSETS = """
-SELECT id, current_version_id FROM assets_asset WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+SELECT id, current_version_id, state = 'pending' FROM assets_asset WHERE id = ANY(%s)
+ORDER BY id FOR NO KEY UPDATE
 """
 # A statement of its own, after the lock: jobs are issued under it, so none is overlooked.
 NEWEST_GENERATIONS = """

@@ -128,7 +128,7 @@ def tag_update(*, tag: Tag, parents: Iterable[Tag] | None = None, **changes: Any
 # -------------------------------------------------------------------- tries
 
 
-def try_create(*, stream: BinaryIO, user: User, request_id: str = "") -> TaggingJob:
+def try_create(*, stream: BinaryIO, user: User) -> TaggingJob:
     """Issue a job for a picture that becomes no asset; its bytes and its answer go after an hour.
 
     Raises:
@@ -145,7 +145,6 @@ def try_create(*, stream: BinaryIO, user: User, request_id: str = "") -> Tagging
             blob_key=stored.key,
             sha256=stored.sha256,
             media_type=header.media_type,
-            request_id=request_id,
             requested_by_id=user.pk,
         )
 

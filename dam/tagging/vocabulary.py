@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dam.assets.naming import normalise
 from dam.tagging.derive import TagRule
 from dam.tagging.models import Tag
+from dam.telemetry.metrics import VOCABULARY_REQUESTS
 
 
 class VocabularyEntry(BaseModel):
@@ -193,7 +194,9 @@ def vocabulary() -> Vocabulary:
         cursor.execute(_ROWS_AS_THEY_STAND)
         key = (database["HOST"], database["PORT"], database["NAME"], *cursor.fetchone())
     with _reading:
-        if key not in _latest:
+        known = key in _latest
+        VOCABULARY_REQUESTS.labels("hit" if known else "miss").inc()
+        if not known:
             _latest.clear()
             _latest[key] = _read_vocabulary()
         return _latest[key]

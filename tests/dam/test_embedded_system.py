@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from dam.embedded import processes, system
+from dam.embedded.scraping import targets_file
 from dam.embedded.state import ROOT, read_state
 
 FAKES = Path(__file__).with_name("embedded_with_fakes.py")
@@ -136,20 +138,33 @@ def test_the_first_start_makes_database_and_model_says_where_it_is_and_stops_cle
         "results writer",
         "worker",
         "controller",
+        "monitor",
     }
     assert state["pid"] == running.process.pid
+    scraped = {
+        target["labels"]["service"]: target["targets"]
+        for target in json.loads(targets_file(home).read_text(encoding="utf-8"))
+    }
+    ports = state["health_ports"]
+    assert set(ports) == {"web", "relay", "writer", "worker", "model-server", "controller", "monitor"}
+    assert len(set(ports.values())) == len(ports)
+    # The model server's numbers are where TensorFlow Serving has them.
+    rest = state["model_server_rest"].removeprefix("http://")
+    assert scraped == {name: [f"127.0.0.1:{port}"] for name, port in ports.items()} | {"model-server": [rest]}
     assert re.fullmatch(r"127\.0\.0\.1:\d+", state["model_servers"])
 
-    wait_until(lambda: "controller starts" in running.events(), running.events)
+    started = {"controller starts", "monitor starts"}
+    wait_until(lambda: started <= set(running.events()), running.events)
     postgres = state["pids"]["postgres"]
     running.process.send_signal(signal.SIGINT)
     assert running.end() == 0
     assert not processes.is_alive(postgres)
     stops = [line for line in running.events() if line.endswith(" stops")]
-    assert stops[0] == "controller stops"
-    assert set(stops[1:3]) == {"gunicorn stops", "relay stops"}
-    assert stops[3:] == ["workers stops", "write_results stops", "serve stops"]
+    assert set(stops[:2]) == {"controller stops", "monitor stops"}
+    assert set(stops[2:4]) == {"gunicorn stops", "relay stops"}
+    assert stops[4:] == ["workers stops", "write_results stops", "serve stops"]
     assert set(read_state(home)) == {"database_url", "socket_folder"}
+    assert not targets_file(home).exists()
 
 
 @pytest.mark.usefixtures("model")
@@ -192,9 +207,12 @@ def test_nothing_outlives_a_killed_supervisor_and_the_next_start_is_clean(
 ) -> None:
     first = start(DATABASE_URL="")
     first.until_up()
-    pids = list(read_state(home)["pids"].values())
+    pids = read_state(home)["pids"]
     first.process.kill()
-    wait_until(lambda: not any(map(processes.is_alive, pids)), lambda: str(pids))
+    wait_until(
+        lambda: not any(map(processes.is_alive, pids.values())),
+        lambda: f"alive: {[name for name, pid in pids.items() if processes.is_alive(pid)]}",
+    )
     second = start(DATABASE_URL="")
     second.until_up()
     second.process.send_signal(signal.SIGTERM)

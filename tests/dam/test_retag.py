@@ -16,6 +16,7 @@ from dam.jobs.models import TaggingJob
 from dam.search.management.commands import retag
 from dam.tagging.models import ModelVersion
 from dam.tagging.retagging import assets_retag
+from pipeline.telemetry.requests import for_request
 from tests.dam.factories import (
     AssetFactory,
     ModelVersionFactory,
@@ -147,8 +148,8 @@ def test_the_bulk_form_of_a_request_does_what_the_single_one_does(django_assert_
     tagged, failed = AssetFactory(generation=3), AssetFactory(state="failed", reason="corrupt", generation=1)
     AssetFactory()
     asked = [failed.pk, tagged.pk, 10**9]
-    with django_assert_max_num_queries(8):
-        issued = assets_request_tags(asset_ids=asked, purpose=Purpose.LIVE, request_id="r")
+    with django_assert_max_num_queries(8), for_request("r"):
+        issued = assets_request_tags(asset_ids=asked, purpose=Purpose.LIVE)
     assert issued == 2
     jobs = TaggingJob.objects.order_by("asset")
     assert list(jobs.values_list("asset", "generation", "bulk", "request_id", "sha256")) == [

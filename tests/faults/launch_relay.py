@@ -47,7 +47,7 @@ def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "dam.settings"
     django.setup()
     from dam.loops import relay  # noqa: PLC0415 - needs Django set up
-    from dam.loops.process import configure_logging, stop_on_signals  # noqa: PLC0415
+    from dam.telemetry.process import stop_on_signals, telling  # noqa: PLC0415
 
     make = relay.transport_from_url
     marker = Path(sys.argv[1])
@@ -59,8 +59,8 @@ def main() -> None:
         return transport
 
     relay.transport_from_url = transport_with_a_trap
-    configure_logging()
-    relay.run(stop_on_signals())
+    with telling("relay") as health:
+        relay.run(stop_on_signals(), health)
 
 
 if __name__ == "__main__":

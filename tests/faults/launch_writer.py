@@ -22,7 +22,7 @@ def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "dam.settings"
     django.setup()
     from dam.loops import results  # noqa: PLC0415 - needs Django set up
-    from dam.loops.process import configure_logging, stop_on_signals  # noqa: PLC0415
+    from dam.telemetry.process import stop_on_signals, telling  # noqa: PLC0415
 
     make = results.transport_from_url
     marker = Path(sys.argv[1])
@@ -49,8 +49,8 @@ def main() -> None:
         return transport
 
     results.transport_from_url = transport_with_a_trap
-    configure_logging()
-    results.run(stop_on_signals())
+    with telling("writer") as health:
+        results.run(stop_on_signals(), health)
 
 
 if __name__ == "__main__":

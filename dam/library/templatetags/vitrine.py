@@ -104,6 +104,15 @@ def ago(moment: Any) -> str:
 
 
 @register.filter
+def lasting(seconds: float) -> str:
+    """95 → ``95 seconds``, 7300 → ``2 hours``: whole numbers of a unit that there are at least two of."""
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} second{'' if round(seconds) == 1 else 's'}"
+
+
+@register.filter
 def thousands(number: int) -> str:
     """12345 → ``12,345``."""
     return f"{number:,}"

@@ -51,6 +51,7 @@ def test_no_page_is_wider_than_the_screen(
         "/tags/",
         "/try/",
         "/models/",
+        "/status/",
         "/account/tokens/",
         "/account/password/",
     ):
@@ -64,7 +65,8 @@ def test_every_control_has_a_name_and_every_picture_a_text(
     open_page: Callable[..., Page], add: Callable[..., Asset]
 ) -> None:
     asset = add("walk.jpg", dog=0.9)
-    for address in ("/", f"/assets/{asset.pk}/", "/tags/", "/try/", "/models/", "/account/tokens/"):
+    addresses = ("/", f"/assets/{asset.pk}/", "/tags/", "/try/", "/models/", "/status/", "/account/tokens/")
+    for address in addresses:
         page = open_page(address)
         nameless = page.evaluate(NAMELESS)
         assert nameless == [], address

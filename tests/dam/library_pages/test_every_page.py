@@ -34,6 +34,7 @@ def elements(response) -> list[tuple[str, dict[str, str | None]]]:
         "/tags/",
         "/try/",
         "/models/",
+        "/status/",
         "/account/tokens/",
         "/account/password/",
     ],

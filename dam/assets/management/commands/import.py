@@ -27,6 +27,7 @@ from dam.assets.importing import (
     states_refresh,
 )
 from pipeline.ports import DependencyDownError
+from pipeline.telemetry.requests import for_request, new_request_id
 
 _LOOK_EVERY_S = 0.3
 _INTERRUPTED = 130  # as shells have it: 128 + SIGINT
@@ -56,9 +57,10 @@ class Command(BaseCommand):
         except NoSuchUserError as error:
             raise CommandError(str(error)) from None
 
-        done = Import()
+        done = Import(request_id=new_request_id())
         try:
-            interrupted = not self._run(done, user, options)
+            with for_request(done.request_id):
+                interrupted = not self._run(done, user, options)
             states_refresh(done)
             still = len(pending_among(done.asset_ids()))
         except (DependencyDownError, OperationalError, InterfaceError) as error:
@@ -172,6 +174,7 @@ def _report(done: Import) -> str:
         for name, number in done.counts().items():
             sums.add_row(name, str(number))
         console.print(sums)
+        console.print(f"Request {done.request_id} in the logs.", highlight=False)
         bad = [file for file in done.files if file.outcome in {"refused", "failed"}]
         if bad:
             console.print(_table_of(bad))

@@ -82,7 +82,7 @@ function keep() {
 function place(page, { fresh }) {
   $("#main").replaceWith(page.main);
   document.title = page.title;
-  const section = { library: "library", asset: "library", tags: "tags", try: "try", models: "models" }[page.main.dataset.page];
+  const section = { library: "library", asset: "library", tags: "tags", try: "try", models: "models", status: "status" }[page.main.dataset.page];
   for (const link of document.querySelectorAll("[data-section]")) {
     if (link.dataset.section === section) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from dam.loops import relay
-from dam.loops.process import configure_logging, stop_on_signals
+from dam.telemetry.process import stop_on_signals, telling
 
 
 class Command(BaseCommand):
@@ -12,5 +12,5 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        configure_logging()
-        relay.run(stop_on_signals())
+        with telling("relay") as health:
+            relay.run(stop_on_signals(), health)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -16,10 +18,13 @@ from dam.assets.models import SourceFile
 from dam.assets.sources import Source, lie_in_each_other, source_from
 from dam.assets.watching import NoSuchCollectionError, collection_named, source_sums
 from dam.loops import watch
-from dam.loops.process import configure_logging, stop_on_signals
+from dam.telemetry.process import stop_on_signals, telling
+from pipeline.telemetry.health import Health
+from pipeline.telemetry.requests import for_request, new_request_id
 
 _FOLDER_INTERVAL_S = 60.0
 _BUCKET_INTERVAL_S = 30.0
+_LONGEST_FILE_S = 600.0
 
 
 class Command(BaseCommand):
@@ -80,17 +85,19 @@ class Command(BaseCommand):
         except (NoSuchUserError, NoSuchCollectionError) as error:
             raise CommandError(str(error)) from None
 
-        configure_logging()
         stop = stop_on_signals()
-        watched = watch.Watch(
-            source,
-            user,
-            collection,
-            interval_s=options["interval"] or (_BUCKET_INTERVAL_S if bucket else _FOLDER_INTERVAL_S),
-            settle_s=options["settle"],
-            should_stop=stop.is_set,
-        )
-        watch.run(watched, stop, once=options["once"], events=sys.stdin if options["events"] else None)
+        # What one run takes is one request, whose id is in its lines and goes on with every job.
+        with telling("watch", max_silence_s=_LONGEST_FILE_S) as health, for_request(new_request_id()):
+            watched = watch.Watch(
+                source,
+                user,
+                collection,
+                interval_s=options["interval"] or (_BUCKET_INTERVAL_S if bucket else _FOLDER_INTERVAL_S),
+                settle_s=options["settle"],
+                should_stop=partial(_is_asked, stop, health),
+            )
+            events = sys.stdin if options["events"] else None
+            watch.run(watched, stop, once=options["once"], events=events, health=health)
         if options["once"] and watched.counts[SourceFile.Outcome.REFUSED]:
             sys.exit(1)
 
@@ -122,6 +129,12 @@ class Command(BaseCommand):
         for one in facts:
             table.add_row(Text(one["path"]), one["reason"], Text(one["detail"]))
         self.stdout.write(_drawn(table))
+
+
+def _is_asked(stop: threading.Event, health: Health) -> bool:
+    """Whether to stop; asked between two files, each of which may take a while."""
+    health.beat()
+    return stop.is_set()
 
 
 def _source(address: str) -> Source:

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from dam.loops import results
-from dam.loops.process import collect_seldom, configure_logging, stop_on_signals
+from dam.telemetry.process import collect_seldom, stop_on_signals, telling
 
 
 class Command(BaseCommand):
@@ -12,6 +12,6 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        configure_logging()
-        collect_seldom()
-        results.run(stop_on_signals())
+        with telling("writer") as health:
+            collect_seldom()
+            results.run(stop_on_signals(), health)

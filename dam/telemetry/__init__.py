@@ -1,0 +1,1 @@
+"""What the catalogue's processes say of themselves, and which request they work for."""

@@ -123,7 +123,7 @@ class Work:
                 self._upload(f"upload_{number}.jpg", path.read_bytes())
                 for question in ("assets/?q=flower", "assets/?limit=20", "tags/", "assets/999999999/"):
                     self._api.get(f"{self._plant.address}/api/v1/{question}", timeout=60)
-                if number % 5 == 0:
+                if number % 15 == 0:
                     self._import(number)
         except (requests.RequestException, AssertionError) as error:
             self.problem = str(error)

@@ -164,7 +164,10 @@ def _rabbitmq_says() -> dict[str, Any]:
     with told_as_outage():
         # The blocking connection keeps the greeting to itself.
         connection = pika.SelectConnection(parameters, opened, failed, closed)
-        connection.ioloop.start()
+        try:
+            connection.ioloop.start()
+        finally:
+            connection.ioloop.close()
         if refused:
             raise refused[0]
     return said

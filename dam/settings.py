@@ -18,6 +18,7 @@ VITRINE_MAX_PIXELS         limit of width × height by header (200 million)
 VITRINE_LOG_FORMAT         ``console`` or ``json`` (console)
 VITRINE_HEALTH_PORT        where a process serves ``/metrics`` and its health (0: nowhere)
 VITRINE_HEALTH_HOST        address of that port (127.0.0.1)
+VITRINE_MONITOR_*          read by ``dam.monitoring.settings``: see ``docs/metrics.md``
 VITRINE_SHUTDOWN_DEADLINE_S  seconds that SIGTERM leaves to finish what was delivered (25)
 =========================  =============================================================
 """

@@ -161,13 +161,10 @@ def test_a_model_server_that_stopped_is_told_of_until_it_answers(system: Watched
 
 def test_a_worker_that_was_killed_is_told_of_until_there_is_one_again(system: Watched) -> None:
     (worker,) = system.plant.workers
-    # What comes in its place is no worker.
-    worker.start(once=["sleep", "3600"])
-    worker.kill()
+    worker.kill(again=False)
     system.fires("VitrineProcessDown", service="worker")
     system.fires("VitrineQueueWithoutConsumer", queue="tagging.interactive")
     worker.start()
-    worker.kill()
     system.is_resolved("VitrineProcessDown")
     system.is_resolved("VitrineQueueWithoutConsumer")
 

@@ -76,11 +76,11 @@ class KeptProcess:
         wait_for(lambda: len(self.exits) > before, _STOP_WITHIN_S, f"the end of {self.name}: {self.tail()}")
         return self.exits[-1].code
 
-    def kill(self) -> None:
-        """kill -9 with all that it started; it comes again by itself."""
+    def kill(self, *, again: bool = True) -> None:
+        """kill -9 with all that it started; it comes again by itself, or (not ``again``) by ``start``."""
         with self._lock:
             assert self._process is not None, f"{self.name} does not run"
-            self._meant = True
+            self._meant, self._wanted = True, again
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def pause(self) -> None:

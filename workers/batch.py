@@ -23,6 +23,7 @@ from pipeline.ports import (
     ModelSpec,
     Predictions,
     Predictor,
+    PredictorDownError,
     PreprocessSpec,
     Publisher,
     QueueFullError,
@@ -242,10 +243,22 @@ class BatchHandler:
         until = time.monotonic() + patience_s
 
         def check(error: Exception) -> None:
-            if label and isinstance(error, ModelMissingError) and time.monotonic() >= until:
+            nonlocal until
+            now = time.monotonic()
+            if not isinstance(error, ModelMissingError) or not self._any_version_serves():
+                until = now + patience_s  # an outage, however long, says nothing of the label
+            elif label and now >= until:
                 raise _UnknownLabelError(f"the model server knows no version labelled {label!r}")
 
         return check
+
+    def _any_version_serves(self) -> bool:
+        """A model server that has loaded nothing yet knows no label either."""
+        try:
+            self._predictor.spec()
+        except PredictorDownError:
+            return False
+        return True
 
     def _reject(self, consumer: Consumer, delivery: Delivery, reason: str, **known: str) -> None:
         queue, message_id = delivery.queue, delivery.message_id

@@ -48,6 +48,7 @@ def parts_of(settings: MonitorSettings) -> tuple[Part, ...]:
         Part("state", settings.monitor_every_s, _state, (metrics.DATABASE_UP.of(0),)),
         Part("queues", settings.monitor_every_s, _queues, (metrics.BROKER_UP.of(0),)),
         Part("ledger", settings.monitor_ledger_every_s, _ledger),
+        Part("blobs", settings.monitor_every_s, _blobs, (metrics.BLOB_STORE_UP.of(0),)),
         Part("places", settings.monitor_places_every_s, _places),
         Part("quality", settings.monitor_quality_every_s, _quality),
     )
@@ -75,12 +76,15 @@ def _quality() -> Iterator[Sample]:
     return chain(quality_samples(quality_read()), drift_samples(drift_read()))
 
 
-def _places() -> Iterator[Sample]:
+def _blobs() -> Iterator[Sample]:
     outage = blob_store_outage()
     if outage:
         log.warning("the blob store does not answer", reason=outage)
     yield metrics.BLOB_STORE_UP.of(not outage)
-    yield from disk_samples(disks_read())
+
+
+def _places() -> Iterator[Sample]:
+    return disk_samples(disks_read())
 
 
 def _certificates(endpoints: tuple[str, ...]) -> Iterator[Sample]:

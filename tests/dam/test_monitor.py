@@ -284,6 +284,6 @@ def test_the_process_serves_the_state_of_catalogue_and_broker_until_it_is_asked_
 
 def test_certificates_are_a_part_only_if_endpoints_are_named() -> None:
     without = [part.name for part in parts_of(MonitorSettings())]
-    assert without == ["state", "queues", "ledger", "places", "quality"]
+    assert without == ["state", "queues", "ledger", "blobs", "places", "quality"]
     named = parts_of(MonitorSettings(monitor_certificates="localhost:1"))
     assert [part.name for part in named] == [*without, "certificates"]

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from prometheus_client import REGISTRY
+
 from pipeline.messages import Outcome
 from pipeline.ports import Message, Publisher, QueueFullError, Transport
 from pipeline.topology import BULK, INTERACTIVE, RESULTS
 from tests.pipeline import pictures
-from tests.workers.colour_model import ColourModel
+from tests.workers.colour_model import ColourModel, model_spec
 from tests.workers.counting_blobs import CountingBlobStore
 from tests.workers.desk import Desk, wait_until
 from tests.workers.running_worker import Start
@@ -198,3 +200,25 @@ def test_a_label_that_nobody_serves_is_dead_lettered_and_blocks_nobody(
     letter = desk.dead_letter(BULK)
     assert letter.message_id == str(withdrawn.job_id)
     assert "withdrawn" in letter.dead_reason
+
+
+def test_a_model_server_that_has_loaded_nothing_yet_says_nothing_of_a_label(
+    start_worker: Start, desk: Desk, model: ColourModel
+) -> None:
+    """It answers that it knows no such version, however long its start takes; that is an outage."""
+    model.served = served = {"": model_spec(), "champion": model_spec()}
+    start_worker(unknown_label_patience_s=0.2)
+    desk.answers(desk.ask(pictures.jpeg(seed=0)))
+    before = failed_answers()
+    model.served = {}
+    jobs = desk.ask(desk.request(pictures.jpeg(seed=1), model_label="champion"))
+    # The pauses between the attempts alone are longer than the patience.
+    wait_until(lambda: failed_answers() >= before + 5, "attempts")
+
+    model.served = served
+
+    assert desk.answers(jobs)[0].outcome is Outcome.TAGGED
+
+
+def failed_answers() -> float:
+    return REGISTRY.get_sample_value("vitrine_dependency_failures_total", {"stage": "answer"}) or 0.0

@@ -27,7 +27,7 @@ train: $(DEV_READY) ## Train, evaluate, export and register a model: make train 
 		--to "$(or $(RUN),var/training/$(basename $(notdir $(CONFIG))))" $(ARGS)
 
 test: $(DEV_READY) ## Run the whole test suite. One part of it: make test ARGS="tests/pipeline -k orient".
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m $(if $(ARGS),pytest $(ARGS),tests.side_by_side)
 
 faults: $(DEV_READY) ## Import pictures while everything fails: SEED=7 repeats one run, SEEDS=20 makes many.
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)

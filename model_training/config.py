@@ -195,6 +195,23 @@ class Regression(_Section):
     """At most."""
 
 
+class Tuned(_Section):
+    """Copies of the backbone's last blocks that learn the labels, beside those that stay as they are."""
+
+    blocks: Annotated[int, Field(ge=1, le=4)] = 2
+    """From the top; the convolution after them is copied, too."""
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Of the tuned features in what the head reads; the rest are the backbone's own."""
+    seeds: Annotated[int, Field(ge=1)] = 1
+    """Tuned so many times, from ``training.seed`` on, and the weights averaged (a "model soup": Wortsman et
+    al. 2022, arXiv:2203.05482)."""
+    epochs: Annotated[int, Field(ge=1)] = 2
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    """Falls to 0 over the epochs along a cosine."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Share of the features that are hidden from the head meanwhile."""
+
+
 class Training(_Section):
     """Two phases: the head on a frozen backbone, then the upper layers with it."""
 
@@ -202,6 +219,8 @@ class Training(_Section):
     head: Phase = Phase(epochs=10, learning_rate=1e-3)
     regression: Regression | None = None
     """In place of the phase ``head``."""
+    tuned: Tuned | None = None
+    """After the regression. None: the head reads the backbone's own features."""
     fine_tune: Phase = Phase(epochs=0, learning_rate=1e-4)
     fine_tune_layers: Share = 0.2
     """Share of the backbone's layers with weights, from the top, that the second phase trains."""

@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from model_training.default_head import CARD, load_heads, model_card
+from model_training.default_head import CARD, Heads, heads_id, load_heads, model_card
 from model_training.export import Exported, export, square_squash
 from model_training.networks import efficientnet_lite
 from model_training.networks.class_odds import class_log_odds
@@ -56,6 +56,7 @@ def is_current(version: Path) -> bool:
         "preprocess_id": square_squash(LITE2.size).id,
         "vocabulary_id": default_vocabulary().id,
         "embedding_id": load_projection().id,
+        "heads_id": heads_id(),
     }
     return is_complete(version) and today.items() <= _facts(version).items()
 
@@ -84,12 +85,13 @@ def default_export() -> Exported:
     heads = load_heads().of(tuple(tag.slug for tag in vocabulary.tags if tag.trained))
     hints = hint_classes(build_vocabulary(), heads.labels, efficientnet_lite.CLASSES)
     scores = tag_scores(vocabulary, efficientnet_lite.CLASSES)
+    read = _read(folded, heads)
 
     def answer(images: Any) -> tuple[Any, Any]:
-        features, logits = folded(images, training=False)
+        features, logits, for_heads = read(images)
         probabilities = tf.nn.softmax(logits)
         odds = tf.constant(heads.trust) * class_log_odds(probabilities, tf.constant(hints))
-        told = tf.sigmoid(tf.matmul(features, tf.constant(heads.kernel)) + tf.constant(heads.bias) + odds)
+        told = tf.sigmoid(tf.matmul(for_heads, tf.constant(heads.kernel)) + tf.constant(heads.bias) + odds)
         return features, scores(probabilities, told)
 
     return Exported(
@@ -98,7 +100,35 @@ def default_export() -> Exported:
         preprocess=square_squash(LITE2.size),
         vocabulary=vocabulary,
         projection=load_projection(),
+        heads_id=heads_id(),
     )
+
+
+def _read(network: Any, heads: Heads) -> Callable[[Any], tuple[Any, Any, Any]]:
+    """In the graph: pictures → the features, the classes' logits, and what the heads read."""
+    from keras import Model  # noqa: PLC0415 - importing Keras takes seconds
+
+    tf = load_tensorflow()
+    if not heads.upper:
+
+        def plain(images: Any) -> tuple[Any, Any, Any]:
+            features, logits = network(images, training=False)
+            return features, logits, features
+
+        return plain
+    blocks = sum(name.endswith("_depthwise") for name in heads.upper)
+    fork = efficientnet_lite.fork(LITE2, network, blocks)
+    whole = Model(network.input, [*network.outputs, fork])
+    upper = efficientnet_lite.build_upper(LITE2, blocks, tuple(fork.shape[1:]))
+    for name, weights in heads.upper.items():
+        upper.get_layer(name).set_weights(list(weights))
+
+    def mixed(images: Any) -> tuple[Any, Any, Any]:
+        features, logits, below = whole(images, training=False)
+        tuned = tf.reduce_mean(upper(below, training=False), axis=[1, 2])
+        return features, logits, features + heads.share * (tuned - features)
+
+    return mixed
 
 
 def _remove_abandoned(base: Path) -> None:

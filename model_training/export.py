@@ -40,6 +40,8 @@ class Exported:
     preprocess: PreprocessSpec
     vocabulary: Vocabulary
     projection: Projection
+    heads_id: str | None = None
+    """Names the weights of its heads, where they change from build to build and the vocabulary may not."""
 
     def facts(self) -> dict[str, Any]:
         """The contents of ``assets.extra/model.json``."""
@@ -48,6 +50,7 @@ class Exported:
             "preprocess_id": self.preprocess.id,
             "vocabulary_id": self.vocabulary.id,
             "embedding_id": self.projection.id,
+            **({} if self.heads_id is None else {"heads_id": self.heads_id}),
             "preprocess": self.preprocess.model_dump(),
             "labels": len(self.vocabulary.tags),
             "embedding": self.projection.components.shape[1],

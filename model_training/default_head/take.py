@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from model_training.config import Config
 from model_training.default_head import FILE, Heads, heads_file
 from model_training.evaluation.calibration import load_calibration
 from model_training.networks.efficientnet_lite import LITE2
-from model_training.networks.network import load_network
+from model_training.networks.network import load_network, tuned_of
 from model_training.training.export import check_run
 from model_training.training.run_folder import CALIBRATION, NETWORK, RunError
 from model_training.training.steps import value_of
@@ -20,6 +21,10 @@ from model_training.vocabulary import CurationError, build_vocabulary, hint_clas
 
 _SHOWN_FROM = 0.5
 """At least. A tag that a set names only where it is, and never where it is not, looks likelier than it is."""
+
+_SHOWS_AT_LEAST = 0.3
+"""Of the pictures that have the tag. Above 0.5 a threshold promises that nine of ten are right; a promise that
+is kept by hiding nearly all of them is not worth it, and 0.5 stays."""
 
 
 def heads_of(run: Path) -> Heads:
@@ -35,8 +40,10 @@ def heads_of(run: Path) -> Heads:
     facts = check_run(run)
     _check_network(run, facts.config)
     calibration = load_calibration(run / CALIBRATION).labels
+    recall = _recall(run)
     _check_labels(run, {label: calibration[label].threshold for label in facts.labels})
-    head = load_network(run / NETWORK).get_layer("head")
+    network = load_network(run / NETWORK)
+    head, tuned = network.get_layer("head"), tuned_of(network)
     regression = head.get_layer("logits")
     kernel, bias = value_of(regression.kernel), value_of(regression.bias)
     trust = (
@@ -52,7 +59,10 @@ def heads_of(run: Path) -> Heads:
         (kernel[:, order] * scale).astype(np.float32),
         (bias[order] * scale + offset).astype(np.float32),
         (trust[order] * scale).astype(np.float32),
-        np.array([max(calibration[label].threshold, _SHOWN_FROM) for label in labels], np.float32),
+        np.array(
+            [_shown_from(calibration[label].threshold, recall.get(label)) for label in labels], np.float32
+        ),
+        *((0.0, {}) if tuned is None else (_share(facts.config), _upper(tuned))),
     )
 
 
@@ -70,6 +80,19 @@ def take_heads(run: Path, folder: Path) -> Path:
     return path
 
 
+def _shown_from(threshold: float, recall: float | None) -> float:
+    return threshold if threshold > _SHOWN_FROM and (recall or 0.0) >= _SHOWS_AT_LEAST else _SHOWN_FROM
+
+
+def _recall(run: Path) -> dict[str, float | None]:
+    """Of each label at its threshold, on pictures that its head had not seen."""
+    path = run / "evaluation" / "metrics.json"
+    if not path.exists():
+        raise RunError(f"{run}: evaluate the run first")
+    measured = json.loads(path.read_text(encoding="utf-8"))
+    return {label["label"]: label["recall"] for label in measured["per_label"]}
+
+
 def _check_network(run: Path, config: Config) -> None:
     """Refuse heads on other features than the default model has."""
     network = config.network
@@ -81,6 +104,18 @@ def _check_network(run: Path, config: Config) -> None:
         )
     if network.head not in {"linear", "class-odds"}:
         raise RunError(f"{run}: the default model's heads are linear or class-odds, these are {network.head}")
+
+
+def _share(config: Config) -> float:
+    assert config.training.tuned is not None
+    return config.training.tuned.share
+
+
+def _upper(tuned: Any) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Kernel and bias of the convolutions in the copies of the backbone's last blocks."""
+    layers = tuned.get_layer("upper").layers
+    kept = {layer.name: [value_of(weight) for weight in layer.weights] for layer in layers if layer.weights}
+    return {name: (kernel, bias) for name, (kernel, bias) in kept.items()}
 
 
 def _check_labels(run: Path, thresholds: dict[str, float]) -> None:

@@ -119,42 +119,64 @@ def build(
     """
     from keras import Input, Model, layers  # noqa: PLC0415 - importing Keras takes seconds
 
-    def convolution(x: Any, name: str, filters: int, kernel: int, stride: int) -> Any:
-        layer = layers.Conv2D(
-            filters, kernel, strides=stride, padding="same", use_bias=not batch_norm, name=name
-        )
-        return normalised(layer(x), name)
-
-    def depthwise(x: Any, name: str, kernel: int, stride: int) -> Any:
-        layer = layers.DepthwiseConv2D(
-            kernel, strides=stride, padding="same", use_bias=not batch_norm, name=name
-        )
-        return normalised(layer(x), name)
-
-    def normalised(x: Any, name: str) -> Any:
-        return layers.BatchNormalization(epsilon=EPSILON, name=f"{name}_bn")(x) if batch_norm else x
-
-    def relu6(x: Any) -> Any:
-        return layers.ReLU(max_value=6.0)(x)
-
+    add = _Parts(batch_norm)
     side = variant.size if size is None else size
     model_name = variant.name.replace("-", "_")
     images = Input((side, side, 3), name="images")
     x = layers.Rescaling(1 / INPUT_SCALE, offset=-INPUT_MEAN / INPUT_SCALE, name="normalise")(images)
-    x = relu6(convolution(x, "stem", _STEM, 3, 2))
+    x = add.relu6(add.convolution(x, "stem", _STEM, 3, 2))
     for block in blocks(variant):
-        y = x
-        if block.expand != 1:
-            y = relu6(convolution(y, f"{block.name}_expand", block.filters_in * block.expand, 1, 1))
-        y = relu6(depthwise(y, f"{block.name}_depthwise", block.kernel, block.stride))
-        y = convolution(y, f"{block.name}_project", block.filters, 1, 1)
-        x = layers.Add(name=f"{block.name}_skip")([x, y]) if block.skip else y
-    x = relu6(convolution(x, "head", FEATURES, 1, 1))
+        x = add.bottleneck(x, block)
+    x = add.relu6(add.convolution(x, "head", FEATURES, 1, 1))
     if not classify:
         return Model(images, x, name=model_name)
     features = layers.GlobalAveragePooling2D(name="features")(x)
     logits = layers.Dense(CLASSES, name="logits")(features)
     return Model(images, [features, logits], name=model_name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Adds the parts that all of the family are made of."""
+
+    batch_norm: bool
+
+    def convolution(self, x: Any, name: str, filters: int, kernel: int, stride: int) -> Any:
+        from keras import layers  # noqa: PLC0415
+
+        layer = layers.Conv2D(
+            filters, kernel, strides=stride, padding="same", use_bias=not self.batch_norm, name=name
+        )
+        return self._normalised(layer(x), name)
+
+    def bottleneck(self, x: Any, block: Block) -> Any:
+        from keras import layers  # noqa: PLC0415
+
+        y = x
+        if block.expand != 1:
+            expanded = block.filters_in * block.expand
+            y = self.relu6(self.convolution(y, f"{block.name}_expand", expanded, 1, 1))
+        y = self.relu6(self._depthwise(y, f"{block.name}_depthwise", block.kernel, block.stride))
+        y = self.convolution(y, f"{block.name}_project", block.filters, 1, 1)
+        return layers.Add(name=f"{block.name}_skip")([x, y]) if block.skip else y
+
+    def relu6(self, x: Any) -> Any:
+        from keras import layers  # noqa: PLC0415
+
+        return layers.ReLU(max_value=6.0)(x)
+
+    def _depthwise(self, x: Any, name: str, kernel: int, stride: int) -> Any:
+        from keras import layers  # noqa: PLC0415
+
+        layer = layers.DepthwiseConv2D(
+            kernel, strides=stride, padding="same", use_bias=not self.batch_norm, name=name
+        )
+        return self._normalised(layer(x), name)
+
+    def _normalised(self, x: Any, name: str) -> Any:
+        from keras import layers  # noqa: PLC0415
+
+        return layers.BatchNormalization(epsilon=EPSILON, name=f"{name}_bn")(x) if self.batch_norm else x
 
 
 def _torch_names(variant: Variant) -> Iterator[tuple[str, str, str]]:
@@ -204,15 +226,61 @@ def folded(variant: Variant, model: Any) -> Any:
     """
     bare = build(variant, batch_norm=False, size=model.input_shape[1], classify=_classifies(model))
     for layer, _, _ in _torch_names(variant):
-        (kernel,) = model.get_layer(layer).get_weights()
-        gamma, beta, mean, variance = (
-            w.astype(np.float64) for w in model.get_layer(f"{layer}_bn").get_weights()
-        )
-        scale = gamma / np.sqrt(variance + EPSILON)
-        per_output = scale[:, None] if layer.endswith("_depthwise") else scale
-        bare.get_layer(layer).set_weights(
-            [(kernel * per_output).astype(np.float32), (beta - mean * scale).astype(np.float32)]
-        )
+        bare.get_layer(layer).set_weights(_folded_weights(model, layer))
     if _classifies(model):
         bare.get_layer("logits").set_weights(model.get_layer("logits").get_weights())
     return bare
+
+
+def _folded_weights(model: Any, layer: str) -> list[NDArray[np.float32]]:
+    """Kernel and bias of a convolution with the batch norm after it folded in, if it has one."""
+    weights: list[NDArray[np.float32]] = model.get_layer(layer).get_weights()
+    if len(weights) == 2:
+        return weights
+    (kernel,) = weights
+    gamma, beta, mean, variance = (w.astype(np.float64) for w in model.get_layer(f"{layer}_bn").get_weights())
+    scale = gamma / np.sqrt(variance + EPSILON)
+    per_output = scale[:, None] if layer.endswith("_depthwise") else scale
+    return [(kernel * per_output).astype(np.float32), (beta - mean * scale).astype(np.float32)]
+
+
+def fork(variant: Variant, model: Any, count: int) -> Any:
+    """What goes into the last ``count`` blocks of a network: a tensor ``[N, h, w, C]`` of its graph.
+
+    Args:
+        variant: Which of the family it is.
+        model: What :func:`build` or :func:`folded` gave.
+        count: Blocks above the fork.
+    """
+    return model.get_layer(f"{_last(variant, count)[0].name}_expand").input
+
+
+def build_upper(variant: Variant, count: int, shape: tuple[int, ...]) -> Any:
+    """The last ``count`` blocks and the convolution after them, folded, without weights.
+
+    Args:
+        variant: Which of the family.
+        count: Blocks.
+        shape: Of what goes in, without the batch: ``(h, w, C)``.
+
+    Returns:
+        A ``keras.Model`` called ``upper``: what :func:`fork` names → the feature map ``[N, h, w, 1280]``.
+    """
+    from keras import Input, Model  # noqa: PLC0415
+
+    add = _Parts(batch_norm=False)
+    x = below = Input(shape, name="fork")
+    for block in _last(variant, count):
+        x = add.bottleneck(x, block)
+    return Model(below, add.relu6(add.convolution(x, "head", FEATURES, 1, 1)), name="upper")
+
+
+def copy_upper(model: Any, upper: Any) -> None:
+    """Give :func:`build_upper`'s network the weights that another has there, batch norm folded."""
+    for layer in upper.layers:
+        if layer.weights:
+            layer.set_weights(_folded_weights(model, layer.name))
+
+
+def _last(variant: Variant, count: int) -> list[Block]:
+    return list(blocks(variant))[-count:]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_training.config import ConfigError, Training
 from model_training.tensorflow_runtime import load_tensorflow
@@ -117,3 +118,20 @@ def is_chief(training: Training) -> bool:
     if set(cluster) - {"worker"} or kind != "worker" or not 0 <= index < workers:
         raise ConfigError("training.distribute: TF_CONFIG must name workers only, and which of them this is")
     return index == 0
+
+
+def padded(part: Part, batch: int) -> Part:
+    """A batch of full size: what is added has no known label, so it counts for nothing.
+
+    All batches have one shape then, which is compiled once and shared evenly by any number of devices.
+    """
+    missing = batch - len(part[1])
+
+    def full(values: Any) -> NDArray[Any]:
+        array = np.asarray(values)
+        return (
+            np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)]) if missing else array
+        )
+
+    inputs, targets, known = part
+    return full(inputs), full(targets), full(known)

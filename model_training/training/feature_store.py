@@ -30,13 +30,13 @@ class FeatureStore:
         self,
         weights: Sequence[NDArray[Any]],
         precision: str,
-        compute: Callable[[], Iterator[NDArray[np.float32]]],
-    ) -> NDArray[np.float32]:
+        compute: Callable[[], Iterator[NDArray[Any]]],
+    ) -> NDArray[Any]:
         """The features of all pictures, in order, mapped into memory.
 
         Args:
             weights: Of the backbone, which together with the pictures name the file.
-            precision: What it computes in.
+            precision: What it computes in, and if these are not its features, what else they are.
             compute: Gives them part by part; called only where they are not there yet.
         """
         path = self.folder / f"{self._key(weights, precision)}.npy"
@@ -47,7 +47,7 @@ class FeatureStore:
             new = self.folder / f".{path.stem}-{uuid4().hex}.npy"
             np.save(new, found)
             new.replace(path)
-        values: NDArray[np.float32] = np.load(path, mmap_mode="r")
+        values: NDArray[Any] = np.load(path, mmap_mode="r")
         return values
 
     def _key(self, weights: Sequence[NDArray[Any]], precision: str) -> str:

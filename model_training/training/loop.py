@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
@@ -31,7 +30,7 @@ from model_training.training.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from model_training.training.devices import Devices, Part
+from model_training.training.devices import Devices, padded
 from model_training.training.examples import (
     Examples,
     Features,
@@ -41,8 +40,8 @@ from model_training.training.examples import (
     features_of,
     is_random,
 )
+from model_training.training.in_one_go import fit_in_one_go
 from model_training.training.losses import elementwise, masked_sum
-from model_training.training.regression import fit_head
 from model_training.training.steps import Answering, Step, build_optimizer, compiled, value_of
 from model_training.training.validation import mean_average_precision
 
@@ -153,17 +152,16 @@ class Loop:
 
     def _fitted(self, state: Checkpoint) -> Checkpoint:
         """The head fitted in one go, which counts as one epoch."""
-        start, of, wanted = time.monotonic(), self.learnable, self.config.training.regression
-        assert wanted is not None
-        examples = self._features()
-        with self.console.status("Fitting the head"):
-            rows = of.training
-            sources = [of.sources[row] for row in rows.tolist()]
-            features = examples.of(rows)
-            targets, known = of.targets[rows], of.known[rows]
-            loss = fit_head(self.network.head, features, targets, known, sources=sources, config=wanted)
-        measured = self._validation(examples, Answering(None, self.network.head))()
+        start, of, features = time.monotonic(), self.learnable, self._features()
+        loss = fit_in_one_go(self.network, of, self.config, features, self.console)
+        if self.network.tuned is None:
+            measured = self._validation(features, Answering(None, self.network.head))()
+        else:  # they look at more than the features
+            measured = self._validation(Pictures(of, self.config), Answering(None, self._logits))()
         return self._kept(state, Epoch("head", loss, measured, None, start), ())
+
+    def _logits(self, images: Any, *, training: bool) -> Any:
+        return self.network.whole(images, training=training)[1]
 
     def _goes_on(self, progress: Progress, phase: Phase) -> bool:
         if self.config.training.regression and PHASES[progress.phase] == "head":
@@ -213,7 +211,7 @@ class Loop:
 
     def _validation(self, examples: Examples, answering: Answering) -> Callable[[], float | None]:
         rows = self.learnable.validation
-        taken = self.network.whole if answering.front else self.network.head
+        taken = self.network.whole if isinstance(examples, Pictures) else self.network.head
         logits = compiled(answering.surely, tuple(taken.input_shape[1:]))
 
         def measured() -> float | None:
@@ -277,7 +275,7 @@ class Loop:
         with self._bar(f"epoch {number + 1} ({name})") as advance:
             for position, part in enumerate(examples.epoch(number)):
                 seed = np.random.SeedSequence([self.config.training.seed, number, position])
-                summed, known = step(self.devices.spread(_padded(part, batch), seed))
+                summed, known = step(self.devices.spread(padded(part, batch), seed))
                 total += float(summed)
                 count += float(known)
                 advance()
@@ -291,20 +289,3 @@ class Loop:
             steps = math.ceil(len(self.learnable.training) / self.config.input.batch)
             task = bars.add_task(title, total=steps)
             yield lambda: bars.advance(task)
-
-
-def _padded(part: Part, batch: int) -> Part:
-    """A batch of full size: what is added has no known label, so it counts for nothing.
-
-    All batches have one shape then, which is compiled once and shared evenly by any number of devices.
-    """
-    missing = batch - len(part[1])
-
-    def full(values: Any) -> NDArray[Any]:
-        array = np.asarray(values)
-        return (
-            np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)]) if missing else array
-        )
-
-    inputs, targets, known = part
-    return full(inputs), full(targets), full(known)

@@ -35,6 +35,8 @@ class Fitted:
     """``[labels]``"""
     trust: Values | None
     """``[labels]``; None: there are no log-odds."""
+    offsets: dict[str, Values]
+    """Of each source with an offset of its own, ``[labels]``: of no use to a picture of another source."""
     loss: float
     """What was minimised, of a label: the mean cross-entropy and the penalty."""
 
@@ -104,9 +106,15 @@ def fit_regression(  # noqa: PLR0913 - each is a thing of its own
         method="L-BFGS-B",
         options={"maxiter": config.iterations, "maxfun": 2 * config.iterations, "gtol": _FLAT},
     )
-    kernel, bias, trust, _ = taken_apart(found.x)
+    kernel, bias, trust, offsets = taken_apart(found.x)
     kernel = kernel / spread[:, None]
-    return Fitted(kernel, bias - mean @ kernel, trust[0] if trusts else None, float(found.fun) / labels)
+    return Fitted(
+        kernel,
+        bias - mean @ kernel,
+        trust[0] if trusts else None,
+        dict(zip(sorted(set(sources)), offsets, strict=True)) if config.source_penalty else {},
+        float(found.fun) / labels,
+    )
 
 
 def _indicators(sources: Sequence[str]) -> Values:
@@ -141,12 +149,12 @@ def log_odds(head: Any, features: Values) -> Values | None:
 
 def fit_head(  # noqa: PLR0913 - each is a thing of its own
     head: Any, features: Values, targets: Values, known: Values, *, sources: Sequence[str], config: Regression
-) -> float:
-    """Give a head the weights that :func:`fit_regression` finds; returns its loss."""
+) -> Fitted:
+    """Give a head the weights that :func:`fit_regression` finds."""
     weights = learning_weights(targets, known, sources, config)
     odds = log_odds(head, features)
     fitted = fit_regression(features, targets, weights, config, odds=odds, sources=sources)
     head.get_layer("logits").set_weights([fitted.kernel, fitted.bias])
     if fitted.trust is not None:
         head.get_layer("class_odds").trust.assign(fitted.trust)
-    return fitted.loss
+    return fitted

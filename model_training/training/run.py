@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from model_training.config import Config, ConfigError
+from model_training.config import Config
 from model_training.datasets.input import batches
 from model_training.datasets.prepared import Prepared
 from model_training.datasets.weights import class_weights, sampling_weights
 from model_training.export import square_squash
 from model_training.networks.backbones import LITE
-from model_training.networks.class_odds import check_classes
 from model_training.networks.efficientnet_lite import LITE2
 from model_training.networks.network import Network, build_network
 from model_training.projection import DIMENSIONS, Projection, load_projection
@@ -25,8 +24,9 @@ from model_training.tensorflow_runtime import load_tensorflow
 from model_training.tracking import EPOCH_METRIC, Tracker, parameters
 from model_training.training.card import write_card
 from model_training.training.checkpoints import Progress
+from model_training.training.checks import check
 from model_training.training.devices import Devices, open_devices
-from model_training.training.examples import Learnable, is_random
+from model_training.training.examples import Learnable
 from model_training.training.feature_store import feature_store
 from model_training.training.loop import Loop
 from model_training.training.run_folder import (
@@ -122,50 +122,6 @@ def train(  # noqa: PLR0913 - each is a thing of its own
     return Trained(to, progress.epochs, progress.best_epoch, progress.best)
 
 
-def check(config: Config, prepared: Prepared) -> None:
-    """Refuse what cannot be trained, before TensorFlow is loaded.
-
-    Raises:
-        ConfigError: nothing to do, or no pictures to learn from.
-    """
-    check_regression(config)
-    training = config.training
-    if not training.regression and training.head.epochs + training.fine_tune.epochs == 0:
-        raise ConfigError("training: both phases have 0 epochs, so there is nothing to train")
-    if not len(prepared.rows("train")):
-        raise ConfigError(f"{prepared.folder} has no pictures to learn from: lower data.split's shares")
-
-
-def check_regression(config: Config) -> None:
-    """Refuse what a head that is fitted in one go, or one that reads the backbone's classes, cannot follow.
-
-    Raises:
-        ConfigError: the configuration asks for both.
-    """
-    training, head = config.training, config.network.head
-    if head == "class-odds":
-        check_classes(config.network.backbone, config.network.weights)
-    if head == "class-odds" and training.fine_tune.epochs:
-        raise ConfigError(
-            "network.head: class-odds reads the classes that the backbone was trained for, and fine-tuning "
-            "makes it forget them: set training.fine_tune.epochs to 0"
-        )
-    if training.regression is None:
-        return
-    for place, asked, possible in (
-        ("network.head", head, ("linear", "class-odds")),
-        ("network.dropout", config.network.dropout, (0.0,)),
-        ("loss.kind", config.loss.kind, ("bce",)),
-        ("loss.class_weights", config.loss.class_weights, ("none",)),
-        ("loss.label_smoothing", config.loss.label_smoothing, (0.0,)),
-        ("input.sampling", config.input.sampling, ("uniform",)),
-        ("input.augment", is_random(config.input.augment), (False,)),
-        ("training.distribute", training.distribute, ("none",)),
-    ):
-        if asked not in possible:
-            raise ConfigError(f"training.regression does not go with {place}: {asked}")
-
-
 def _prepared_tensorflow(config: Config) -> Devices:
     """TensorFlow with everything decided that must be decided before its first operation."""
     tf = load_tensorflow()
@@ -179,7 +135,14 @@ def _prepared_tensorflow(config: Config) -> Devices:
 def _network(config: Config, labels: tuple[str, ...], *, answering: bool = False) -> Network:
     """The network as it learns, or ``answering``: as it is kept, in float32."""
     precision = "none" if answering else config.training.mixed_precision
-    return build_network(config.network, size=config.input.size, labels=labels, precision=precision)
+    tuned = config.training.tuned
+    return build_network(
+        config.network,
+        size=config.input.size,
+        labels=labels,
+        precision=precision,
+        tuned_blocks=tuned.blocks if tuned else 0,
+    )
 
 
 def _learnable(config: Config, prepared: Prepared, devices: Devices, console: Console) -> Learnable:
@@ -287,6 +250,10 @@ def plan(config: Config, prepared: Prepared) -> list[str]:
     ]
     if training.regression:
         lines.append(f"the head fitted in one go, penalty {training.regression.penalty:g}")
+    if training.tuned:
+        epochs, seeds = training.tuned.epochs, training.tuned.seeds
+        mean = f", the mean of {seeds} seeds" if seeds > 1 else ""
+        lines.append(f"copies of the last {training.tuned.blocks} blocks tuned for {epochs} epochs{mean}")
     steps = -(-count // config.input.batch)
     for what, phase in (("the head", training.head), ("fine-tuning", training.fine_tune)):
         if phase.epochs and not (training.regression and phase is training.head):

@@ -51,7 +51,7 @@ class Answering:
 
     def __call__(self, inputs: Any, seed: Any) -> Any:
         """Logits ``[N, L]``. The seed ``[2]`` decides which features are hidden."""
-        return self.head(_hidden(self._taken(inputs), self.dropout, seed), training=True)
+        return self.head(hidden(self._taken(inputs), self.dropout, seed), training=True)
 
     def surely(self, inputs: Any) -> Any:
         """Logits ``[N, L]`` with nothing hidden."""
@@ -140,7 +140,7 @@ def value_of(variable: Any) -> NDArray[Any]:
     return np.array(tf.convert_to_tensor(variable.value).numpy())
 
 
-def _hidden(taken: Any, share: float, seed: Any) -> Any:
+def hidden(taken: Any, share: float, seed: Any) -> Any:
     """Dropout of whole features, the same ones at each place of a feature map.
 
     A function of the seed: no generator has a state that a checkpoint would have to keep.

@@ -74,6 +74,10 @@ def test_heads_of_another_threshold_are_another_recipe(version_dir: Path, tmp_pa
     assert not is_current(_copy_of(version_dir, tmp_path / "1", vocabulary_id="imagenet1k-wordnet-heads-0"))
 
 
+def test_heads_of_other_weights_are_another_recipe(version_dir: Path, tmp_path: Path) -> None:
+    assert not is_current(_copy_of(version_dir, tmp_path / "1", heads_id="photographs-0"))
+
+
 def test_a_model_that_somebody_trained_is_not_put_aside(version_dir: Path, tmp_path: Path) -> None:
     base = tmp_path / "tagger"
     _copy_of(version_dir, base / "1", name="efficientnet-lite2-imagenet1k")

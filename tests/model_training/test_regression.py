@@ -13,9 +13,9 @@ from sklearn.linear_model import LogisticRegression
 
 from model_training.config import Config, ConfigError, Regression
 from model_training.networks.class_odds import FIRST_TRUST
+from model_training.training.checks import check_regression
 from model_training.training.examples import Learnable
 from model_training.training.regression import Fitted, fit_regression, learning_weights
-from model_training.training.run import check_regression
 from tests.plugins.tiny_trainings import (
     TRAINING,
     StoppedError,

@@ -23,8 +23,8 @@ _SHOWN_FROM = 0.5
 """At least. A tag that a set names only where it is, and never where it is not, looks likelier than it is."""
 
 _SHOWS_AT_LEAST = 0.3
-"""Of the pictures that have the tag. Above 0.5 a threshold promises that nine of ten are right; a promise that
-is kept by hiding nearly all of them is not worth it, and 0.5 stays."""
+"""Of the pictures that have the tag. Above 0.5 a threshold promises that nine of ten are right; a promise
+that is kept by hiding nearly all of them is not worth it, and 0.5 stays."""
 
 
 def heads_of(run: Path) -> Heads:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import sys
 from typing import Any
 
@@ -72,6 +73,9 @@ def main() -> None:
     spec: dict[str, Any] = json.loads(sys.argv[1])
     command = sys.argv[2:]
     try:
+        # What a shell starts with "&" ignores these, and so would all that it starts: our death signal, too.
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         linux = sys.platform == "linux"
         libc = ctypes.CDLL(None, use_errno=True)
         if "uid" in spec:

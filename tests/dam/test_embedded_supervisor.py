@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -158,6 +159,28 @@ def test_what_a_child_started_does_not_outlive_it(watcher: Supervisor, child: Ca
     deadline = time.monotonic() + WITHIN_S
     while any(processes.is_alive(pid) for pid in grandchildren):
         assert time.monotonic() < deadline
+
+
+def test_a_child_hears_the_signals_that_a_shell_has_background_commands_ignore(tmp_path: Path) -> None:
+    """``make run &`` in a script: everything below it would outlive a supervisor that is killed."""
+    program = Program([sys.executable, "-c", "import time; time.sleep(600)"], os.environ, cwd=tmp_path)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        child = processes.spawn(program, subprocess.DEVNULL)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    try:
+        # Once it is the command and no launcher any more.
+        deadline = time.monotonic() + 60
+        while processes.arguments(child.pid)[1:2] != ["-c"]:
+            assert time.monotonic() < deadline, processes.arguments(child.pid)
+            time.sleep(0.01)
+        child.send_signal(signal.SIGQUIT)
+        assert child.wait(timeout=60) == -signal.SIGQUIT
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_a_command_that_cannot_be_started_is_given_up_with_the_reason(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -46,6 +47,16 @@ def test_a_system_beside_another_leaves_no_process_when_it_is_stopped_or_killed_
 
     own_system.start()
     assert own_system.ledger() == before
+
+
+def test_the_doctor_finds_nothing_broken_in_a_running_system(system: System) -> None:
+    answer = system.cli("doctor", "--json", check=False)
+    report = json.loads(answer.stdout)
+    broken = [check for check in report["checks"] if check["status"] == "failure"]
+    assert not broken
+    assert answer.returncode == 0, answer.stderr
+    looked_at = {check["area"] for check in report["checks"] if check["status"] == "ok"}
+    assert {"Database", "Queues", "Blob store", "Servers"} <= looked_at
 
 
 def test_a_second_system_on_the_same_home_refuses_clearly(system: System) -> None:

@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.plugins.toy_pictures",
     "tests.plugins.mlflow_server",
     "tests.plugins.prometheus",
+    "tests.plugins.spans",
 ]
 
 

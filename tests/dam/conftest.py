@@ -9,16 +9,12 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 from django.contrib.auth.models import User
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from PIL import Image
 
 from dam.assets.models import Asset
 from dam.assets.services import asset_create
 from dam.tagging.vocabulary import vocabulary_register
 from pipeline.postgres_queue import PostgresTransport
-from pipeline.telemetry import tracing
 from tests.dam.tagging_scene import VOCABULARY, picture
 
 
@@ -52,17 +48,6 @@ def upload() -> Callable[..., Asset]:
         return asset_create(stream=stream, filename="a.png", user=user, bulk=bulk).asset
 
     return make
-
-
-@pytest.fixture
-def spans() -> Iterator[InMemorySpanExporter]:
-    """What this process traces while the test runs."""
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    tracing.use_provider(provider)
-    yield exporter
-    tracing.flush_traces()
 
 
 @pytest.fixture

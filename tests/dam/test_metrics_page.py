@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import shutil
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -110,9 +109,8 @@ def _unit_in(one: Documented) -> str:
     return one.unit
 
 
+@pytest.mark.usefixtures("prometheus_installed")
 def test_promtool_finds_nothing_wrong_with_the_metrics_of_the_monitor() -> None:
-    if shutil.which("promtool") is None:
-        pytest.skip("needs promtool, which comes with Prometheus")
     registry, readings = CollectorRegistry(), Readings()
     registry.register(readings)
     samples = [metric.of(1, *(f"some {label}" for label in metric.labels)) for metric in MONITOR_METRICS]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,11 +107,10 @@ def test_a_running_process_tells_what_the_page_lists_and_nothing_else(
         assert labels is None or labels == set(page[name].labels), name
 
 
+@pytest.mark.usefixtures("prometheus_installed")
 def test_promtool_finds_nothing_wrong_with_our_metrics(
     targets: dict[str, dict[str, Any]], service: str
 ) -> None:
-    if shutil.which("promtool") is None:
-        pytest.skip("needs promtool, which comes with Prometheus")
     text = exposition(targets[service])
     assert text
     checked = subprocess.run(

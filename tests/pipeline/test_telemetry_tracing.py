@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from pipeline.telemetry import tracing
@@ -25,21 +23,11 @@ from pipeline.telemetry.tracing import (
 GIVEN = f"00-{'a' * 32}-{'b' * 16}-01"
 
 
-@pytest.fixture
-def exported() -> Iterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    use_provider(provider)
-    yield exporter
-    flush_traces()
-
-
-def test_a_span_continues_the_trace_that_it_is_given(exported: InMemorySpanExporter) -> None:
+def test_a_span_continues_the_trace_that_it_is_given(spans: InMemorySpanExporter) -> None:
     with span("publish", parent=GIVEN, kind="producer", vitrine__job_id=7) as made:
         made.set(vitrine__queue="bulk")
 
-    (told,) = exported.get_finished_spans()
+    (told,) = spans.get_finished_spans()
     assert told.parent is not None
     assert (f"{told.context.trace_id:x}", f"{told.parent.span_id:x}") == ("a" * 32, "b" * 16)
     assert (told.kind.name, told.attributes) == ("PRODUCER", {"vitrine.job_id": 7, "vitrine.queue": "bulk"})
@@ -47,7 +35,7 @@ def test_a_span_continues_the_trace_that_it_is_given(exported: InMemorySpanExpor
 
 
 def test_spans_of_the_past_and_spans_side_by_side_end_where_they_are_told(
-    exported: InMemorySpanExporter,
+    spans: InMemorySpanExporter,
 ) -> None:
     first, second = (begin_span("tag", parent=GIVEN, kind="consumer") for _ in range(2))
     span_of_the_past("decode", parent=first.traceparent, began_ns=1_000, ended_ns=3_000)
@@ -55,7 +43,7 @@ def test_spans_of_the_past_and_spans_side_by_side_end_where_they_are_told(
     second.end()
     first.end()
 
-    decode, failed, done = exported.get_finished_spans()
+    decode, failed, done = spans.get_finished_spans()
     assert (decode.start_time, decode.end_time) == (1_000, 3_000)
     assert decode.parent is not None
     assert decode.parent.span_id == done.context.span_id
@@ -64,10 +52,10 @@ def test_spans_of_the_past_and_spans_side_by_side_end_where_they_are_told(
 
 
 @pytest.mark.parametrize("given", ["", "no trace at all", f"00-{'0' * 32}-{'b' * 16}-01"])
-def test_what_is_no_traceparent_begins_a_trace(exported: InMemorySpanExporter, given: str) -> None:
+def test_what_is_no_traceparent_begins_a_trace(spans: InMemorySpanExporter, given: str) -> None:
     begin_span("tag", parent=given).end()
 
-    (told,) = exported.get_finished_spans()
+    (told,) = spans.get_finished_spans()
     assert told.parent is None
 
 

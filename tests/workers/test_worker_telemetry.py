@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY
 
 from pipeline.messages import Outcome
-from pipeline.telemetry.tracing import flush_traces, use_provider
 from pipeline.topology import BULK
 from tests.pipeline import pictures
 from tests.workers.colour_model import ColourModel, model_spec
@@ -130,23 +127,13 @@ def test_a_port_for_health_that_is_taken_is_told(start_process: StartProcess) ->
 # ------------------------------------------------------------------ spans
 
 
-@pytest.fixture
-def exported() -> Iterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    use_provider(provider)
-    yield exporter
-    flush_traces()
-
-
 def parent_of(span: ReadableSpan) -> int:
     assert span.parent is not None
     return span.parent.span_id
 
 
 def test_each_picture_has_a_span_with_its_stages_in_the_trace_of_its_request(
-    exported: InMemorySpanExporter, start_worker: Start, desk: Desk
+    spans: InMemorySpanExporter, start_worker: Start, desk: Desk
 ) -> None:
     good = desk.request(pictures.jpeg(), traceparent=GIVEN)
     bad = desk.request(pictures.TEXT, traceparent=GIVEN)
@@ -155,7 +142,7 @@ def test_each_picture_has_a_span_with_its_stages_in_the_trace_of_its_request(
     results = desk.answers(jobs)
     worker.stop()
 
-    spans = exported.get_finished_spans()
+    spans = spans.get_finished_spans()
     assert {f"{span.context.trace_id:x}" for span in spans} == {"a" * 32}
     tags = {
         span.attributes["vitrine.job_id"]: span for span in spans if span.attributes and span.name == "tag"
@@ -178,7 +165,7 @@ def test_each_picture_has_a_span_with_its_stages_in_the_trace_of_its_request(
 
 
 def test_a_trace_that_is_not_sampled_is_handed_on_and_not_told(
-    exported: InMemorySpanExporter, start_worker: Start, desk: Desk
+    spans: InMemorySpanExporter, start_worker: Start, desk: Desk
 ) -> None:
     start_worker()
 
@@ -186,18 +173,18 @@ def test_a_trace_that_is_not_sampled_is_handed_on_and_not_told(
 
     assert result.traceparent.startswith(f"00-{'c' * 32}-")
     assert result.traceparent.endswith("-00")
-    assert exported.get_finished_spans() == ()
+    assert spans.get_finished_spans() == ()
 
 
 def test_a_request_that_nobody_can_answer_ends_as_a_failed_span(
-    exported: InMemorySpanExporter, start_worker: Start, desk: Desk
+    spans: InMemorySpanExporter, start_worker: Start, desk: Desk
 ) -> None:
     desk.ask(desk.request(pictures.jpeg(), model_label="withdrawn", traceparent=GIVEN), queue=BULK)
     worker = start_worker(unknown_label_patience_s=0)
     assert "withdrawn" in desk.dead_letter(BULK).dead_reason
     worker.stop()
 
-    (tag,) = [span for span in exported.get_finished_spans() if span.name == "tag"]
+    (tag,) = [span for span in spans.get_finished_spans() if span.name == "tag"]
     assert (tag.status.is_ok, tag.status.description) == (False, "not answered")
 
 

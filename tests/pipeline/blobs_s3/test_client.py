@@ -30,28 +30,6 @@ DATA = b"not really a picture" * 1000
 KEY = original_key(hashlib.sha256(DATA).hexdigest())
 
 
-@pytest.fixture(autouse=True)
-def _environment(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in object_store.environment().items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture(scope="module")
-def bucket(object_store: ObjectStore) -> str:
-    return object_store.make_bucket()
-
-
-@pytest.fixture
-def url(bucket: str, request: pytest.FixtureRequest) -> str:
-    """Of a store with nothing in it."""
-    return f"s3://{bucket}/{hashlib.sha256(request.node.name.encode()).hexdigest()}"
-
-
-@pytest.fixture
-def store(url: str) -> BlobStore:
-    return blob_store_from_url(url)
-
-
 def says(script: str, *arguments: str) -> str:
     """What a new process prints."""
     done = subprocess.run(

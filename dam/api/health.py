@@ -95,16 +95,8 @@ def _blob_store() -> str:
     return ""
 
 
-_SILENT_S = 10.0
 # Asked beside the requests, so one that hangs holds up none.
 _queues: Lately[object] = Lately(queues_read, every_s=10.0, patience_s=0.5)
-
-
-def _broker() -> str:
-    known = _queues.known()
-    if known.silent_s > _SILENT_S:
-        return f"the broker has not answered for {known.silent_s:.0f} s"
-    return "the broker has not answered yet" if known.read_at is None else known.problem
 
 
 _CHECKS = (
@@ -113,7 +105,7 @@ _CHECKS = (
     _Check("blob store", _blob_store, "Uploads are written there before they count, pictures read from it."),
     _Check(
         "broker",
-        _broker,
+        lambda: _queues.known().trouble,
         "Pictures wait for their tags while it is down. Uploads go on: their jobs are kept in the database.",
         gates=False,
     ),

@@ -15,7 +15,7 @@ from dam.library.figures import share
 from dam.library.models_words import heard_text
 from dam.library.policy import member, member_page, page
 from dam.library.status_facts import Facts, facts_read
-from dam.library.status_verdict import Trouble, broker_problem, troubles_of
+from dam.library.status_verdict import Trouble, troubles_of
 from dam.library.status_words import (
     failed_rows,
     letter_rows,
@@ -67,7 +67,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "reasons": sorted(facts.state.assets.failed_by_reason.items(), key=lambda item: -item[1]),
         "open_jobs": sorted(facts.state.jobs.counts.items()),
         "queues": queue_rows(facts),
-        "broker_problem": broker_problem(facts),
+        "broker_problem": facts.queues.trouble,
         "rollout": facts.rollout,
         "canary": share(facts.rollout.canary_share),
         "shadow": share(facts.rollout.shadow_share),

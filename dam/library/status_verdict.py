@@ -22,7 +22,6 @@ from pipeline.topology import DEAD_SUFFIX, REQUEST_QUEUES, RESULTS, SHADOW
 
 Level = Literal["danger", "warn"]
 
-_BROKER_SILENT_S = 10.0
 _LANES = {"interactive": "uploads", "bulk": "imports", "shadow": "comparisons"}
 
 
@@ -61,16 +60,8 @@ def troubles_of(facts: Facts) -> list[Trouble]:
     return sorted(found, key=lambda trouble: trouble.level != "danger")
 
 
-def broker_problem(facts: Facts) -> str:
-    """What is wrong with the broker; empty if nothing is."""
-    queues = facts.queues
-    if queues.silent_s > _BROKER_SILENT_S:
-        return f"it has not answered for {queues.silent_s:.0f} s"
-    return "it has not answered yet" if queues.read_at is None else queues.problem
-
-
 def _broker(facts: Facts) -> Iterator[Trouble]:
-    if problem := broker_problem(facts):
+    if problem := facts.queues.trouble:
         yield Trouble(
             "danger",
             "The broker of the queues does not answer.",
@@ -82,7 +73,7 @@ def _broker(facts: Facts) -> Iterator[Trouble]:
 
 def _readers(facts: Facts) -> Iterator[Trouble]:
     """Queues that nobody reads."""
-    if broker_problem(facts):
+    if facts.queues.trouble:
         return
     unread = [one for one in facts.queues.value or () if not one.consumers]
     answers = [one for one in unread if one.name == RESULTS or one.name.endswith(DEAD_SUFFIX)]

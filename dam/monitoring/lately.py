@@ -17,6 +17,9 @@ from pipeline.ports import DependencyDownError
 
 T = TypeVar("T")
 
+SILENT_AFTER_S = 10.0
+"""An older answer says nothing of now."""
+
 
 @dataclass(frozen=True, slots=True)
 class Known(Generic[T]):
@@ -30,6 +33,13 @@ class Known(Generic[T]):
     """None: nothing was answered yet."""
     silent_s: float = 0.0
     """For so long the question that is under way has had no answer; 0 if there is none."""
+
+    @property
+    def trouble(self) -> str:
+        """Empty if there is an answer that counts, else what is wrong with whoever was asked."""
+        if self.silent_s > SILENT_AFTER_S:
+            return f"it has not answered for {self.silent_s:.0f} s"
+        return "it has not answered yet" if self.read_at is None else self.problem
 
 
 class Lately(Generic[T]):

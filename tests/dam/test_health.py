@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client
 
 from dam.api import health
+from dam.monitoring import lately as lately_module
 from dam.monitoring.lately import Lately
 from dam.monitoring.queues import queues_read
 from pipeline.ports import TransportDownError
@@ -74,11 +75,11 @@ def test_a_broker_that_hangs_holds_up_no_answer_and_is_asked_once(look, monkeypa
         over.wait(60)
         return "there"
 
-    monkeypatch.setattr(health, "_SILENT_S", 0.2)
+    monkeypatch.setattr(lately_module, "SILENT_AFTER_S", 0.2)
     queues = Lately(hang, every_s=0.1, patience_s=0.01)
     look(queues)
     try:
-        assert answer()[1]["broker"]["detail"] == "the broker has not answered yet"
+        assert answer()[1]["broker"]["detail"] == "it has not answered yet"
         wait_for(lambda: "for 0 s" in answer()[1]["broker"]["detail"], 60, "the silence to be told")
         assert len(asked) == 1
     finally:

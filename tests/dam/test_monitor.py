@@ -24,7 +24,6 @@ from structlog.testing import capture_logs
 from dam.monitoring import metrics, monitor
 from dam.monitoring.metrics import Sample
 from dam.monitoring.parts import Part, parts_of
-from dam.monitoring.queues import QueueReader, QueueState
 from dam.monitoring.readings import Readings
 from dam.monitoring.settings import MonitorSettings
 from pipeline.ports import Message, TransportDownError
@@ -181,28 +180,6 @@ def test_a_part_that_takes_long_is_read_less_often() -> None:
     loop = monitor.PartLoop(Part("ledger", 1.0, slow), Readings(), threading.Event())
     assert 1.8 <= loop.look() < 20
     assert loop.trouble is None
-
-
-# ------------------------------------------------------------------- queues
-
-
-def test_many_who_ask_a_broker_that_hangs_share_one_look_and_wait_no_longer_than_they_want() -> None:
-    answers, looks = threading.Event(), []
-    found = (QueueState(BULK, 1, None, 2),)
-
-    def read() -> tuple[QueueState, ...]:
-        looks.append(1)
-        answers.wait(SOON)
-        return found
-
-    reader = QueueReader(read)
-    for _ in range(3):
-        with pytest.raises(TransportDownError, match="not answered"):
-            reader.read(within_s=0.01)
-    assert len(looks) == 1
-    answers.set()
-    wait_for(lambda: reader.read(within_s=SOON) == found, SOON, "the answer")
-    assert reader.read() == found
 
 
 # ------------------------------------------------------------------ process

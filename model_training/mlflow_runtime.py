@@ -24,6 +24,8 @@ def load_mlflow() -> Any:
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # Files come through the server: where its object store is, not every client can go.
+    os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
     with warnings.catch_warnings():
         # Its libraries announce to each other what will change one day: nothing that we could act upon.
         warnings.simplefilter("ignore")

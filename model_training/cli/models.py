@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from rich.console import Console
 
+from pipeline.ports import DependencyDownError
 from pipeline.telemetry.settings import ProcessSettings
 
 
@@ -20,6 +21,14 @@ def add(commands: Any) -> None:
         "--to", type=Path, required=True, help="folder of models; gets tagger/1, or the next one"
     )
     build.set_defaults(run=_build_default)
+
+    text = "publish the default model where no version is, and name it in models.config"
+    publish = commands.add_parser("publish-default", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    publish.add_argument("--base-path", metavar="DIR|s3://…", help="$VITRINE_MODELS")
+    publish.add_argument("--models-config", metavar="FILE|s3://…", help="$VITRINE_MODELS_CONFIG")
+    publish.add_argument("--served-as", metavar="DIR", help="$VITRINE_SERVED_AS (default: the base path)")
+    publish.add_argument("--model", help="$VITRINE_MODEL_NAME (default: tagger)")
+    publish.set_defaults(run=_publish_default)
 
     serve = commands.add_parser("serve", help="serve models as TensorFlow Serving does (a stand-in)")
     serve.add_argument("--base-path", type=Path, help="folder of version folders of one model")
@@ -56,6 +65,27 @@ def _build_default(arguments: argparse.Namespace) -> None:
     from model_training.default_model import build_default  # noqa: PLC0415 - each command loads its own
 
     build_default(arguments.to, console=Console())
+
+
+def _publish_default(arguments: argparse.Namespace) -> None:
+    from model_training.publish_default import publish_default  # noqa: PLC0415
+    from model_training.rollout.errors import RolloutError  # noqa: PLC0415
+    from model_training.rollout.models_config import ModelsConfigError  # noqa: PLC0415
+    from model_training.rollout.setting_up import model_place  # noqa: PLC0415
+
+    place = model_place(
+        base_path=arguments.base_path,
+        models_config=arguments.models_config,
+        served_as=arguments.served_as,
+        model=arguments.model,
+    )
+    console = Console()
+    try:
+        publish_default(
+            place.path, place.config, model=place.model, served_as=place.served_as, console=console
+        )
+    except (DependencyDownError, ModelsConfigError, OSError) as error:
+        raise RolloutError(str(error)) from error
 
 
 def _fit_projection(arguments: argparse.Namespace) -> None:

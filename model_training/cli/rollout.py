@@ -57,8 +57,9 @@ def _add_controller(commands: Any) -> None:
     controller = commands.add_parser("controller", help=text, description=f"{text[0].upper()}{text[1:]}.")
     controller.add_argument("--once", action="store_true", help="end when nothing is under way")
     controller.add_argument("--every", type=float, default=2.0, help="seconds between looks (default: 2)")
-    controller.add_argument("--models-config", type=Path, help="$VITRINE_MODELS_CONFIG")
+    controller.add_argument("--models-config", metavar="FILE|s3://…", help="$VITRINE_MODELS_CONFIG")
     controller.add_argument("--base-path", metavar="DIR|s3://…", help="$VITRINE_MODELS")
+    controller.add_argument("--served-as", metavar="DIR", help="$VITRINE_SERVED_AS (default: the base path)")
     controller.add_argument("--model", help="$VITRINE_MODEL_NAME (default: tagger)")
     controller.add_argument("--model-servers", metavar="HOST:PORT,…", help="$VITRINE_MODEL_SERVERS")
     _catalogue_options(controller)
@@ -101,6 +102,7 @@ def _controller(arguments: argparse.Namespace) -> None:
     around = surroundings(
         models_config=arguments.models_config,
         base_path=arguments.base_path,
+        served_as=arguments.served_as,
         model=arguments.model,
         model_servers=arguments.model_servers,
         catalogue=arguments.catalogue,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_training.local_server.config import ConfigError, ModelConfig, read_models_config
+from model_training.rollout.config_place import ConfigFile
 from model_training.rollout.models_config import Labels, Serving, write_serving
 from model_training.rollout.serving_path import FolderPath
 
@@ -43,4 +44,4 @@ class Options:
         if newest is None:
             raise ConfigError(f"{versions.name} holds no version that {path} could name")
         serving = Serving(frozenset({newest}), Labels.of(newest))
-        write_serving(path, self.model_name, serving, base_path=versions.name)
+        write_serving(ConfigFile(path), self.model_name, serving, base_path=versions.name)

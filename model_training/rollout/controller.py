@@ -17,6 +17,7 @@ from model_training.rollout.looking import Surroundings
 from model_training.rollout.metrics import ACTS, LAST_LOOK
 from model_training.rollout.model_servers import ServersDownError
 from model_training.rollout.models_config import ModelsConfigError
+from model_training.rollout.serving_path import NoVersionError
 from pipeline.ports import DependencyDownError
 from pipeline.telemetry.health import Health
 
@@ -28,6 +29,7 @@ _DOWN = (
     CatalogueRefusedError,
     ServersDownError,
     ModelsConfigError,
+    NoVersionError,
     DependencyDownError,
     OSError,
 )

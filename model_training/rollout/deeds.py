@@ -166,7 +166,7 @@ class Deeds:
     def _write(self, versions: frozenset[int], labels: Labels) -> None:
         around = self._around
         serving = Serving(versions, labels)
-        write_serving(around.models_config, around.model, serving, base_path=around.path.name)
+        write_serving(around.models_config, around.model, serving, base_path=around.served_as)
 
     # ------------------------------------------------------------ registry and catalogue
 

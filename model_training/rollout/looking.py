@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from model_training.mlflow_runtime import store_exists
 from model_training.rollout.aliases import MlflowRegistry, RegistryDownError
 from model_training.rollout.catalogue import Catalogue, CatalogueDownError, CatalogueRefusedError
 from model_training.rollout.complaints import Complaints
+from model_training.rollout.config_place import ConfigPlace
 from model_training.rollout.model_servers import ModelServers
 from model_training.rollout.models_config import Serving, read_serving
 from model_training.rollout.serving_path import ServingPath
@@ -22,9 +22,11 @@ _REPORT_EVERY_S = 30.0
 class Surroundings:
     """What the controller stands among."""
 
-    models_config: Path
+    models_config: ConfigPlace
     model: str
     path: ServingPath
+    served_as: str
+    """The base path as the model servers see it."""
     servers: ModelServers
     catalogue: Catalogue
     registry: MlflowRegistry
@@ -42,6 +44,7 @@ class Surroundings:
 
         Raises:
             ModelsConfigError
+            BlobStoreDownError: of one in S3.
         """
         return read_serving(self.models_config, self.model)
 
@@ -50,7 +53,7 @@ class Surroundings:
 
         Raises:
             ModelsConfigError, ServersDownError
-            BlobStoreDownError: of a base path in S3.
+            BlobStoreDownError: of a base path or a ``models.config`` in S3.
         """
         serving = self.serving()
         catalogue = self._catalogue()

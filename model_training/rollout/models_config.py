@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
+
+from model_training.rollout.config_place import ConfigPlace
 
 CHAMPION, CHALLENGER, PREDECESSOR = "champion", "challenger", "predecessor"
 
@@ -63,13 +63,14 @@ class Serving:
     labels: Labels
 
 
-def read_serving(path: Path, model: str) -> Serving | None:
+def read_serving(place: ConfigPlace, model: str) -> Serving | None:
     """What the file says of a model; None if there is no file yet, or it does not name the model.
 
     Raises:
         ModelsConfigError: it cannot be read, or names the model without versions and labels.
+        BlobStoreDownError: it is in S3, which does not answer.
     """
-    config = _read(path)
+    config = _read(place)
     entries = config.model_config_list.config if config is not None else ()
     entry = next((each for each in entries if each.name == model), None)
     if entry is None:
@@ -78,26 +79,27 @@ def read_serving(path: Path, model: str) -> Serving | None:
     labels = dict(entry.version_labels)
     if CHAMPION not in labels or not versions >= set(labels.values()):
         raise ModelsConfigError(
-            f"{path}: model {model!r} needs a version policy `specific` that names every version with a "
-            f"label, and the label {CHAMPION!r}; without the file, it is made anew"
+            f"{place.name}: model {model!r} needs a version policy `specific` that names every version with "
+            f"a label, and the label {CHAMPION!r}; without the file, it is made anew"
         )
     found = Labels.of(labels[CHAMPION], labels.get(CHALLENGER), labels.get(PREDECESSOR))
     return Serving(versions, found)
 
 
-def write_serving(path: Path, model: str, serving: Serving, *, base_path: str) -> None:
+def write_serving(place: ConfigPlace, model: str, serving: Serving, *, base_path: str) -> None:
     """Make the file say this of a model, at one stroke; what it says of others stays.
 
     Args:
-        path: The file; its folder is made.
+        place: Of the file; its folder is made.
         model: Its name on the model servers.
         serving: What to load, under which labels.
         base_path: Of the model, where the file does not name one yet: servers may see it elsewhere.
 
     Raises:
         ModelsConfigError: the file that is there cannot be read.
+        BlobStoreDownError: it is in S3, which does not answer.
     """
-    config = _read(path) or model_server_config_pb2.ModelServerConfig()
+    config = _read(place) or model_server_config_pb2.ModelServerConfig()
     entries = config.model_config_list.config
     entry = next((each for each in entries if each.name == model), None)
     if entry is None:
@@ -106,30 +108,14 @@ def write_serving(path: Path, model: str, serving: Serving, *, base_path: str) -
     entry.model_version_policy.specific.versions.extend(sorted(serving.versions))
     entry.version_labels.clear()
     entry.version_labels.update(serving.labels.by_name())
-    _replace(path, text_format.MessageToString(config))
+    place.write(text_format.MessageToString(config).encode())
 
 
-def _read(path: Path) -> Any:
+def _read(place: ConfigPlace) -> Any:
     try:
-        text = path.read_text(encoding="utf-8")
-        return text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
-    except FileNotFoundError:
-        return None
+        content = place.read()
+        if content is None:
+            return None
+        return text_format.Parse(content.decode(), model_server_config_pb2.ModelServerConfig())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise ModelsConfigError(f"{path}: {error}") from error
-
-
-def _replace(path: Path, text: str) -> None:
-    """Whoever reads sees the old file or the new one, after a power cut too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        raise ModelsConfigError(f"{place.name}: {error}") from error

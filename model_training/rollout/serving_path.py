@@ -11,16 +11,21 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
-from pipeline.s3 import S3Bucket, S3MissingError, S3Settings
+from model_training.rollout.bucket_folder import BucketFolder
+from pipeline.s3 import S3MissingError
 
 GRAPH = "saved_model.pb"
 EXTRAS = "assets.extra"
 _ABANDONED_AFTER_S = 3600
 _WORK = re.compile(r"\.\d+-")
+
+
+class NoVersionError(Exception):
+    """There is no complete version of that number there, or not yet."""
 
 
 class ServingPath(Protocol):
@@ -40,7 +45,15 @@ class ServingPath(Protocol):
         """The content of a file in ``assets.extra/``, None if it is not there."""
 
     def fetch(self, number: int, to: Path) -> Path:
-        """A folder that holds the version: its own, or a copy below ``to``."""
+        """A folder that holds the version: its own, or a copy below ``to``; the errors of :meth:`copy`."""
+
+    def copy(self, number: int, to: Path) -> None:
+        """Copy a version into a folder that is not there yet.
+
+        Raises:
+            NoVersionError: there is none.
+            OSError, BlobStoreDownError: it cannot be read, or not be written.
+        """
 
 
 def serving_path(place: str) -> ServingPath:
@@ -51,10 +64,7 @@ def serving_path(place: str) -> ServingPath:
     """
     if "://" not in place:
         return FolderPath(Path(place))
-    address = urlsplit(place)
-    if address.scheme != "s3" or not address.netloc or address.query or address.fragment:
-        raise ValueError(f"{place!r} is neither a folder nor s3://BUCKET/PREFIX")
-    return BucketPath(S3Bucket(address.netloc, S3Settings()), address.path.strip("/"))
+    return BucketPath(BucketFolder(place))
 
 
 class FolderPath:
@@ -82,20 +92,47 @@ class FolderPath:
         """Copy beside, flush, rename; nothing happens if a complete one is there already."""
         if number in self.versions():
             return
+        self.remove_abandoned(_ABANDONED_AFTER_S)
+        self.take(number, lambda to: shutil.copytree(folder, to))
+
+    def take(self, number: int, fill: Callable[[Path], object]) -> None:
+        """A version appears by one rename when ``fill`` has made its folder and all of it is on the disk.
+
+        One that somebody else has completed meanwhile stays as it is.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._remove_abandoned()
         target = self._folder / str(number)
         # A leading dot is no version number, so servers pass it over.
         work = Path(tempfile.mkdtemp(prefix=f".{number}-", dir=self._folder))
         try:
-            shutil.copytree(folder, work / "model")
+            fill(work / "model")
             _flush(work / "model")
-            if target.exists():  # left incomplete by hand
+            if target.exists() and number not in self.versions():  # left incomplete by hand
                 target.replace(work / "broken")
-            (work / "model").rename(target)
+            try:
+                (work / "model").rename(target)
+            except OSError:
+                if number not in self.versions():
+                    raise
             _flush_folder(self._folder)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    def remove(self, number: int) -> None:
+        """Drop a copy of a version, which vanishes by one rename; nothing happens if it is not there."""
+        work = Path(tempfile.mkdtemp(prefix=f".{number}-", dir=self._folder))
+        try:
+            (self._folder / str(number)).replace(work / "removed")
+        except FileNotFoundError:
+            return
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def remove_abandoned(self, older_than_s: float) -> None:
+        """Drop what a killed publication has left. A younger folder may belong to one that still runs."""
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+            if _WORK.match(path.name) and time.time() - path.stat().st_mtime > older_than_s:
+                shutil.rmtree(path, ignore_errors=True)
 
     def beside(self, number: int, name: str) -> bytes | None:
         """The content of a file in ``assets.extra/``, None if it is not there."""
@@ -109,11 +146,12 @@ class FolderPath:
         del to
         return self._folder / str(number)
 
-    def _remove_abandoned(self) -> None:
-        """Drop what a killed publication has left. A younger folder may belong to one that still runs."""
-        for path in self._folder.iterdir():
-            if _WORK.match(path.name) and time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
-                shutil.rmtree(path, ignore_errors=True)
+    def copy(self, number: int, to: Path) -> None:
+        """Copy a version into a folder that is not there yet."""
+        own = self._folder / str(number)
+        if not (own / GRAPH).is_file():
+            raise NoVersionError(f"{own} is not there, or not complete")
+        shutil.copytree(own, to)
 
 
 def _flush(folder: Path) -> None:
@@ -133,47 +171,47 @@ def _flush_folder(path: Path) -> None:
 class BucketPath:
     """A place in S3. Every method raises ``pipeline.blobs.BlobStoreDownError`` while it does not answer."""
 
-    def __init__(self, bucket: S3Bucket, prefix: str) -> None:
-        self._bucket = bucket
-        self._prefix = f"{prefix}/" if prefix else ""
+    def __init__(self, folder: BucketFolder) -> None:
+        self._folder = folder
 
     @property
     def name(self) -> str:
         """As ``models.config`` names it."""
-        return f"s3://{self._bucket.name}/{self._prefix}".rstrip("/")
+        return self._folder.address
 
     def versions(self) -> frozenset[int]:
         """The complete ones."""
         found = set()
-        for each in self._bucket.objects(self._prefix):
-            number, _, name = each.key.removeprefix(self._prefix).partition("/")
+        for path in self._folder.names():
+            number, _, name = path.partition("/")
             if name == GRAPH and number.isascii() and number.isdigit():
                 found.add(int(number))
         return frozenset(found)
 
     def publish(self, folder: Path, number: int) -> None:
         """Upload every file, the graph last; nothing happens if a complete version is there already."""
-        if self._bucket.head(self._key(number, GRAPH)) is not None:
+        if self._folder.holds(f"{number}/{GRAPH}"):
             return
         paths = [path for path in folder.rglob("*") if path.is_file()]
         for path in sorted(paths, key=lambda path: path == folder / GRAPH):
-            self._bucket.write_file(self._key(number, path.relative_to(folder).as_posix()), path)
+            self._folder.send(f"{number}/{path.relative_to(folder).as_posix()}", path)
 
     def beside(self, number: int, name: str) -> bytes | None:
         """The content of a file in ``assets.extra/``, None if it is not there."""
-        try:
-            return self._bucket.read(self._key(number, f"{EXTRAS}/{name}"))
-        except S3MissingError:
-            return None
+        return self._folder.read(f"{number}/{EXTRAS}/{name}")
 
     def fetch(self, number: int, to: Path) -> Path:
         """A copy below ``to``."""
-        start = self._key(number, "")
-        for each in list(self._bucket.objects(start)):
-            path = to / str(number) / each.key.removeprefix(start)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self._bucket.read(each.key))
+        self.copy(number, to / str(number))
         return to / str(number)
 
-    def _key(self, number: int, name: str) -> str:
-        return f"{self._prefix}{number}/{name}"
+    def copy(self, number: int, to: Path) -> None:
+        """Copy a version into a folder that is not there yet."""
+        # Asked before the list is made: what is listed after the graph was there is all of the version.
+        if not self._folder.holds(f"{number}/{GRAPH}"):
+            raise NoVersionError(f"{self.name}/{number} is not there, or not complete")
+        try:
+            for path in self._folder.names(str(number)):
+                self._folder.fetch(path, to / path.partition("/")[2])
+        except S3MissingError as error:
+            raise NoVersionError(f"{self.name}: {error} has gone while it was fetched") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,10 +11,11 @@ from pydantic import ValidationError
 
 from model_training.rollout.aliases import MlflowRegistry
 from model_training.rollout.catalogue import Catalogue
+from model_training.rollout.config_place import ConfigPlace, config_place
 from model_training.rollout.errors import SetupError
 from model_training.rollout.looking import Surroundings
 from model_training.rollout.model_servers import ModelServers
-from model_training.rollout.serving_path import serving_path
+from model_training.rollout.serving_path import ServingPath, serving_path
 from model_training.rollout.settings import RolloutSettings
 
 _T = TypeVar("_T")
@@ -24,8 +26,9 @@ _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEO
 
 def surroundings(  # noqa: PLR0913 - one argument for each option
     *,
-    models_config: Path | None,
+    models_config: str | None,
     base_path: str | None,
+    served_as: str | None,
     model: str | None,
     model_servers: str | None,
     catalogue: str | None,
@@ -39,23 +42,57 @@ def surroundings(  # noqa: PLR0913 - one argument for each option
     settings = settings_of_the_environment()
     for name, value in _IMPATIENT.items():
         os.environ.setdefault(name, value)
-    name = model or settings.model_name
     try:
         servers = ModelServers(
             _said(model_servers or settings.model_servers, "--model-servers"),
-            name,
+            model or settings.model_name,
             ca_file=settings.model_ca_file,
         )
-        path = serving_path(_said(base_path or settings.models, "--base-path", "VITRINE_MODELS"))
     except (ValueError, OSError) as error:
         raise SetupError(str(error)) from error
+    place = model_place(models_config=models_config, base_path=base_path, served_as=served_as, model=model)
     return Surroundings(
-        models_config=_said(models_config or settings.models_config, "--models-config"),
-        model=name,
-        path=path,
+        models_config=place.config,
+        model=place.model,
+        path=place.path,
+        served_as=place.served_as,
         servers=servers,
         catalogue=_catalogue(settings, catalogue, token_file),
-        registry=MlflowRegistry(name),
+        registry=MlflowRegistry(place.model),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlace:
+    """Where a model is published, and where the model servers are told of it."""
+
+    model: str
+    """Its name on the model servers."""
+    path: ServingPath
+    config: ConfigPlace
+    served_as: str
+    """The base path as the model servers see it."""
+
+
+def model_place(
+    *, models_config: str | None, base_path: str | None, served_as: str | None, model: str | None
+) -> ModelPlace:
+    """Where a model lies. None: as the environment says.
+
+    Raises:
+        SetupError: neither says it, or it cannot be understood.
+    """
+    settings = settings_of_the_environment()
+    try:
+        path = serving_path(_said(base_path or settings.models, "--base-path", "VITRINE_MODELS"))
+        config = config_place(_said(models_config or settings.models_config, "--models-config"))
+    except ValueError as error:
+        raise SetupError(str(error)) from error
+    return ModelPlace(
+        model=model or settings.model_name,
+        path=path,
+        config=config,
+        served_as=served_as or settings.served_as or path.name,
     )
 
 

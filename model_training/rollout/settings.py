@@ -12,10 +12,12 @@ from pipeline.telemetry.settings import ProcessSettings
 class RolloutSettings(ProcessSettings):
     """Beside what every process is told; options go before the environment."""
 
-    models_config: Path | None = None
-    """The ``models.config`` that the model servers poll."""
+    models_config: str | None = None
+    """The ``models.config`` that the model servers poll: a file, or ``s3://BUCKET/…/models.config``."""
     models: str | None = None
     """The base path of the model: a folder, or ``s3://BUCKET/PREFIX``."""
+    served_as: str | None = None
+    """The base path as the model servers see it, for a ``models.config`` that does not name the model yet."""
     model_name: str = "tagger"
     """On the model servers and in the registry."""
     model_servers: str | None = None

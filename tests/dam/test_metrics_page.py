@@ -26,6 +26,7 @@ WHERE = {
     "dam.telemetry.metrics": ("Pages and interface", "Relay", "Results writer"),
     "workers.metrics": ("Worker",),
     "model_training.rollout.metrics": ("Controller",),
+    "model_training.mirror.metrics": ("Mirror",),
 }
 """Modules that define metrics, and the chapters that list them."""
 

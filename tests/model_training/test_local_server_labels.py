@@ -10,6 +10,7 @@ import pytest
 from model_training.cli.main import main
 from model_training.local_server.config import ConfigError
 from model_training.local_server.options import Options
+from model_training.rollout.config_place import ConfigFile
 from model_training.rollout.models_config import Labels, Serving, read_serving
 from tests.plugins.processes import wait_for
 from tests.plugins.tiny_models import TinyServer, write_tiny_model
@@ -73,7 +74,7 @@ def test_a_models_config_that_is_not_there_is_made_for_the_newest_complete_versi
     made = options.models()["tagger"]
     assert (made.base_path, made.specific) == (tmp_path / "models", {10})
     assert made.labels == {"champion": 10, "challenger": 10, "predecessor": 10}
-    assert read_serving(path, "tagger") == Serving(frozenset({10}), Labels.of(10))
+    assert read_serving(ConfigFile(path), "tagger") == Serving(frozenset({10}), Labels.of(10))
 
     (tmp_path / "models" / "10" / "saved_model.pb").unlink()
     before = path.read_text()

@@ -96,8 +96,9 @@ class Scene:
     @contextmanager
     def surroundings(self) -> Iterator[Surroundings]:
         around = surroundings(
-            models_config=self.models_config,
+            models_config=str(self.models_config),
             base_path=str(self.base),
+            served_as=None,
             model=self.name,
             model_servers=self.servers,
             catalogue=self.catalogue.address,

@@ -11,6 +11,8 @@ from django.core.management import ManagementUtility
 from django.db import InterfaceError, OperationalError
 from psycopg import ProgrammingError
 
+from pipeline.secret_files import secret_source
+
 
 def main() -> None:
     """Run ``vitrine COMMAND …``; ``vitrine help`` lists the commands."""
@@ -25,8 +27,8 @@ def main() -> None:
         if not _is_unreachable(error):
             raise
         reason = str(error).strip().partition("\n")[0]
-        if os.environ.get("DATABASE_URL"):
-            sys.exit(f"The database of DATABASE_URL cannot be reached: {reason}")
+        if source := secret_source("DATABASE_URL"):
+            sys.exit(f"The database of {source} cannot be reached: {reason}")
         sys.exit("Vitrine does not run: its database cannot be reached. `make run` starts it.")
 
 

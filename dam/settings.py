@@ -9,7 +9,7 @@ VITRINE_QUEUE_URL          broker of the tagging queues (DATABASE_URL)
 VITRINE_BLOB_URL           blob store: a folder or ``s3://bucket/prefix`` (``VITRINE_HOME/blobs``)
 VITRINE_S3_*               object storage, read by ``pipeline.s3``: see ``docs/storage.md``
 VITRINE_MODEL_NAME         name of the served model (``tagger``)
-VITRINE_SECRET_KEY         signing key (a generated file in VITRINE_HOME)
+VITRINE_SECRET_KEY         signing key (a generated file in VITRINE_HOME); several replicas need the same
 VITRINE_ALLOWED_HOSTS      comma-separated host names (the loopback names)
 VITRINE_TRUSTED_ORIGINS    comma-separated origins behind a proxy (none)
 VITRINE_HTTPS              1: cookies only over https (0)
@@ -21,6 +21,9 @@ VITRINE_HEALTH_HOST        address of that port (127.0.0.1)
 VITRINE_MONITOR_*          read by ``dam.monitoring.settings``: see ``docs/metrics.md``
 VITRINE_SHUTDOWN_DEADLINE_S  seconds that SIGTERM leaves to finish what was delivered (25)
 =========================  =============================================================
+
+Secrets may lie in files instead, as orchestrators mount them: DATABASE_URL_FILE, VITRINE_QUEUE_URL_FILE and
+VITRINE_SECRET_KEY_FILE name them (``pipeline.secret_files``).
 """
 
 from __future__ import annotations
@@ -32,8 +35,10 @@ from typing import Any
 from psycopg.conninfo import conninfo_to_dict
 
 from dam.embedded.state import database_url, home_folder
+from pipeline.secret_files import secret
 
 VITRINE_HOME = home_folder()
+_CONNECT_WITHIN_S = 10
 
 
 def _flag(name: str) -> bool:
@@ -46,7 +51,7 @@ def _names(name: str, default: str = "") -> list[str]:
 
 def _secret_key() -> str:
     """The key from the environment, or one made once and kept where only the owner can read it."""
-    if key := os.environ.get("VITRINE_SECRET_KEY"):
+    if key := secret("VITRINE_SECRET_KEY"):
         return key
     path = VITRINE_HOME / "secret_key"
     try:
@@ -69,6 +74,9 @@ def _secret_key() -> str:
 def _database(url: str) -> dict[str, Any]:
     """Django's form of a libpq address; what Django has no word for goes to psycopg as it is."""
     parts: dict[str, Any] = dict(conninfo_to_dict(url))
+    if not os.environ.get("PGCONNECT_TIMEOUT"):
+        # Where packets are dropped, libpq would wait for minutes, and so would every thread of the pages.
+        parts.setdefault("connect_timeout", _CONNECT_WITHIN_S)
     return {
         # Django's, and counts and times statements.
         "ENGINE": "django_prometheus.db.backends.postgresql",
@@ -90,11 +98,14 @@ CSRF_TRUSTED_ORIGINS = _names("VITRINE_TRUSTED_ORIGINS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _flag("VITRINE_HTTPS")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _flag("VITRINE_HTTPS") else None
 
-DATABASE_URL = os.environ.get("DATABASE_URL") or database_url(VITRINE_HOME)
+DATABASE_URL = secret("DATABASE_URL") or database_url(VITRINE_HOME)
 DATABASES = {"default": _database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-QUEUE_URL = os.environ.get("VITRINE_QUEUE_URL") or DATABASE_URL
+QUEUE_URL = secret("VITRINE_QUEUE_URL") or DATABASE_URL
+for _part in ("VITRINE_QUEUE_USER", "VITRINE_QUEUE_PASSWORD"):
+    # Used by whoever connects to the broker; a file that cannot be read is told at the start.
+    secret(_part)
 BLOB_URL = os.environ.get("VITRINE_BLOB_URL") or str(VITRINE_HOME / "blobs")
 MODEL_NAME = os.environ.get("VITRINE_MODEL_NAME") or "tagger"
 MAX_UPLOAD_BYTES = int(os.environ.get("VITRINE_MAX_UPLOAD_BYTES") or 200_000_000)

@@ -100,12 +100,13 @@ class BotocoreBucket:
         return client
 
     def _connect(self, endpoint: str | None) -> Any:
+        access_key, secret_key = self._settings.keys() or (None, None)
         return get_session().create_client(
             "s3",
             endpoint_url=endpoint,
             region_name=self._settings.place,
-            aws_access_key_id=self._settings.access_key,
-            aws_secret_access_key=self._settings.secret(),
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
             config=Config(
                 connect_timeout=_CONNECT_TIMEOUT_S,
                 read_timeout=_READ_TIMEOUT_S,

@@ -137,7 +137,8 @@ def _credentials(settings: S3Settings) -> S3CredentialProvider | None:
     Raises:
         BlobStoreDownError: there is nothing that it could find.
     """
-    access_key, secret, token = settings.access_key, settings.secret(), None
+    access_key, secret = settings.keys() or (None, None)
+    token = None
     if access_key is None:
         access_key, secret = from_environment("AWS_ACCESS_KEY_ID"), from_environment("AWS_SECRET_ACCESS_KEY")
         token = from_environment("AWS_SESSION_TOKEN")

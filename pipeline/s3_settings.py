@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +13,11 @@ from pydantic import SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.blobs import BlobStoreDownError
+from pipeline.secret_files import SecretFileError, both_given, read_secret_file
 
 # What stands in headers and addresses: the client ends the thread that has it send anything else there.
-_Word = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[!-~]+$")]
+_WORD = r"^[!-~]+$"
+_Word = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_WORD)]
 _Address = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^https?://[!-~]+$")]
 
 
@@ -39,35 +42,53 @@ class S3Settings(BaseSettings):
     """The same store as browsers reach it, when that is another address."""
     region: _Word | None = None
     access_key: _Word | None = None
+    access_key_file: Path | None = None
+    """A file that holds it, as containers mount it; it is read when it is needed, as the secret key's is."""
     secret_key: SecretStr | None = None
     secret_key_file: Path | None = None
-    """A file that holds the secret key, as containers mount it."""
     sse: Literal["AES256", "aws:kms"] | None = None
     """Encryption that the store is asked for with every object; None: as the bucket is set."""
     sse_kms_key_id: _Word | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> S3Settings:
+        if self.access_key is not None and self.access_key_file is not None:
+            raise both_given("VITRINE_S3_ACCESS_KEY")
         if self.secret_key is not None and self.secret_key_file is not None:
-            raise ValueError("set VITRINE_S3_SECRET_KEY or VITRINE_S3_SECRET_KEY_FILE, not both")
-        if (self.access_key is None) != (self.secret_key is None and self.secret_key_file is None):
-            raise ValueError("VITRINE_S3_ACCESS_KEY and VITRINE_S3_SECRET_KEY (or _FILE) belong together")
+            raise both_given("VITRINE_S3_SECRET_KEY")
+        named = self.access_key is not None or self.access_key_file is not None
+        if named != (self.secret_key is not None or self.secret_key_file is not None):
+            raise ValueError(
+                "VITRINE_S3_ACCESS_KEY and VITRINE_S3_SECRET_KEY (or _FILE of either) belong together"
+            )
         if self.sse_kms_key_id is not None and self.sse != "aws:kms":
             raise ValueError("VITRINE_S3_SSE_KMS_KEY_ID needs VITRINE_S3_SSE=aws:kms")
         return self
 
-    def secret(self) -> str | None:
-        """The secret key, wherever it is kept.
+    def keys(self) -> tuple[str, str] | None:
+        """Access key and secret key, wherever they are kept; None: we are given none.
 
         Raises:
-            BlobStoreDownError: its file cannot be read.
+            BlobStoreDownError: a file of theirs cannot be read, or holds something else.
         """
-        if self.secret_key_file is not None:
-            try:
-                return self.secret_key_file.read_text().strip()
-            except OSError as error:
-                raise BlobStoreDownError(f"the file of the S3 secret key cannot be read: {error}") from error
-        return self.secret_key.get_secret_value() if self.secret_key is not None else None
+        try:
+            access_key, secret_key = self._access_key(), self._secret_key()
+        except SecretFileError as error:
+            raise BlobStoreDownError(str(error)) from error
+        return None if access_key is None or secret_key is None else (access_key, secret_key)
+
+    def _access_key(self) -> str | None:
+        if self.access_key_file is None:
+            return self.access_key
+        key = read_secret_file(self.access_key_file, "VITRINE_S3_ACCESS_KEY_FILE")
+        if not re.search(_WORD, key):
+            raise SecretFileError(f"VITRINE_S3_ACCESS_KEY_FILE holds no access key: {self.access_key_file}")
+        return key
+
+    def _secret_key(self) -> str | None:
+        if self.secret_key_file is None:
+            return self.secret_key.get_secret_value() if self.secret_key is not None else None
+        return read_secret_file(self.secret_key_file, "VITRINE_S3_SECRET_KEY_FILE")
 
     @property
     def address(self) -> str | None:

@@ -15,6 +15,10 @@ pytest_plugins = [
     "tests.plugins.toy_pictures",
     "tests.plugins.mlflow_server",
     "tests.plugins.prometheus",
+    "tests.plugins.deploy_tools",
+    "tests.plugins.images",
+    "tests.plugins.compose_files",
+    "tests.plugins.compose",
     "tests.plugins.spans",
 ]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, FilePath, field_validator
+from pydantic import Field, FilePath, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from pipeline.preprocess import DEFAULT_LIMITS, Limits
+from pipeline.secret_files import both_given, read_secret_file
 from pipeline.telemetry.settings import ProcessSettings
 from pipeline.topology import REQUEST_QUEUES
 
@@ -24,6 +26,8 @@ class WorkerSettings(ProcessSettings):
 
     queue_url: str
     """The broker, such as ``postgresql://…``."""
+    queue_url_file: Path | None = None
+    """Instead of it: a file that holds it, as containers mount it."""
     blob_url: str
     """The blob store, such as ``file:///var/lib/vitrine/blobs`` or ``s3://bucket/prefix``, which
     ``VITRINE_S3_*`` completes (``docs/storage.md``)."""
@@ -61,6 +65,15 @@ class WorkerSettings(ProcessSettings):
 
     heartbeat_file: str = ""
     """A file touched while the worker makes progress; empty: none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_its_file(cls, told: dict[str, Any]) -> dict[str, Any]:
+        if not (path := told.get("queue_url_file")):
+            return told
+        if told.get("queue_url"):
+            raise both_given("VITRINE_QUEUE_URL")
+        return {**told, "queue_url": read_secret_file(Path(path), "VITRINE_QUEUE_URL_FILE")}
 
     @field_validator("queues", mode="before")
     @classmethod

@@ -8,7 +8,6 @@ from threading import Event
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -16,6 +15,7 @@ from django.views.decorators.http import require_safe
 from dam.assets.storage import blob_store
 from dam.monitoring.lately import Lately
 from dam.monitoring.queues import queues_read
+from dam.schema import schema_trouble
 from pipeline.blobs import original_key
 from pipeline.ports import DependencyDownError
 
@@ -60,7 +60,8 @@ class _Check:
 def _problem(look: Callable[[], str]) -> str:
     try:
         return look()
-    except (Error, DependencyDownError, ImproperlyConfigured) as error:
+    # An address that no store is made from is a ValueError.
+    except (Error, DependencyDownError, ImproperlyConfigured, ValueError) as error:
         # The first line says what is down; what follows may tell more than strangers need to know.
         return str(error).strip().partition("\n")[0] or type(error).__name__
 
@@ -72,16 +73,12 @@ def _database() -> str:
 
 
 def _migrations() -> str:
-    return "" if _all_migrations_applied() else "There are migrations to apply: run `vitrine migrate`."
-
-
-def _all_migrations_applied() -> bool:
     # Reading all migrations takes tens of milliseconds, and what is applied stays so.
     if not _applied.is_set():
-        executor = MigrationExecutor(connection)
-        if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            _applied.set()
-    return _applied.is_set()
+        if trouble := schema_trouble():
+            return trouble
+        _applied.set()
+    return ""
 
 
 def forget_applied_migrations() -> None:

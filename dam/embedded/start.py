@@ -19,6 +19,7 @@ from dam.embedded.postgres import EmbeddedPostgres
 from dam.embedded.state import read_state, state_file, update_state
 from dam.embedded.supervisor import Child, Stopped, Supervisor, log_of
 from dam.embedded.system import Layout
+from pipeline.secret_files import SecretFileError, secret, secret_source
 
 _STEP_WITHIN_S = 1800.0
 _READY_WITHIN_S = 300.0
@@ -89,7 +90,7 @@ class EmbeddedSystem:
             self.supervisor.run_until_stopped()
         except Stopped:
             pass
-        except EmbeddedError as error:
+        except (EmbeddedError, SecretFileError) as error:
             self.tell.say(f"\n{error}", style="red")
             code = 1
         finally:
@@ -118,7 +119,7 @@ class EmbeddedSystem:
 
     def _start(self, web: socket.socket) -> None:
         server = EmbeddedPostgres(self.home)
-        url = os.environ.get("DATABASE_URL")
+        url = secret("DATABASE_URL")
         grpc_port, rest_port = system.model_ports()
         ports = system.health_ports()
         layout = Layout(self.home, url or server.url, grpc_port, rest_port, web, ports)
@@ -145,7 +146,8 @@ class EmbeddedSystem:
             words = ("model_training", "build-default", "--to", str(layout.models.parent))
             build = self._task(layout, "build_model", *words)
         if url:
-            self.tell.say("The database is that of DATABASE_URL; none is started here.")
+            source = secret_source("DATABASE_URL")
+            self.tell.say(f"The database is that of {source}; none is started here.")
         else:
             created = server.data.exists()
             with self.tell.step("Starting the database" if created else "Creating the database"):

@@ -10,9 +10,12 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from pipeline.secret_files import secret_source
 
 ROLE = "vitrine"
 DATABASE = "vitrine"
@@ -27,9 +30,9 @@ ROOT = Path(__file__).resolve().parents[2]
 """The checkout, or the folder into which the packages were installed."""
 
 
-def home_folder() -> Path:
+def home_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """VITRINE_HOME: where all state lives."""
-    return Path(os.environ.get("VITRINE_HOME") or ROOT / "var").resolve()
+    return Path(environment.get("VITRINE_HOME") or ROOT / "var").resolve()
 
 
 def state_file(home: Path) -> Path:
@@ -44,6 +47,17 @@ def read_state(home: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     return state
+
+
+def is_key_of_one_replica(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether sessions are signed with a key that only who shares our home knows, and others may be there.
+
+    So it is where the database is elsewhere and no key is given; the embedded system, which may use such a
+    database too, has one home and leaves its state there.
+    """
+    if not secret_source("DATABASE_URL", environment) or secret_source("VITRINE_SECRET_KEY", environment):
+        return False
+    return not state_file(home_folder(environment)).exists()
 
 
 def update_state(home: Path, **fields: object) -> None:

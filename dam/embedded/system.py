@@ -18,6 +18,7 @@ from dam.embedded.postgres import EmbeddedPostgres
 from dam.embedded.processes import Program
 from dam.embedded.state import ROOT
 from dam.embedded.supervisor import Child, log_of
+from pipeline.secret_files import secret_source
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -93,19 +94,33 @@ class Layout:
 
 
 def environment(layout: Layout) -> dict[str, str]:
-    """What every child is told: everything we know, and what only the supervisor can know."""
+    """What every child is told: everything we know, and what only the supervisor can know.
+
+    Raises:
+        SecretFileError: an address is given twice.
+    """
+    # What the user sets stays as it is.
     return {
-        # What the user sets stays as it is.
-        "VITRINE_QUEUE_URL": layout.database_url,
         "VITRINE_BLOB_URL": str(layout.home / "blobs"),
         "VITRINE_MODEL_NAME": "tagger",
         **os.environ,
-        "DATABASE_URL": layout.database_url,
+        **_addresses(layout),
         "VITRINE_HOME": str(layout.home),
         "VITRINE_MODEL_SERVERS": layout.model_server,
         "PYTHONUNBUFFERED": "1",
         MARK: str(layout.home),
     }
+
+
+def _addresses(layout: Layout) -> dict[str, str]:
+    """Those of database and queue that nobody has set; one that lies in a file stands in no environment."""
+    database, queue = secret_source("DATABASE_URL"), secret_source("VITRINE_QUEUE_URL")
+    told = {} if database else {"DATABASE_URL": layout.database_url}
+    if not queue and database == "DATABASE_URL_FILE":
+        told["VITRINE_QUEUE_URL_FILE"] = os.environ[database]
+    elif not queue:
+        told["VITRINE_QUEUE_URL"] = layout.database_url
+    return told
 
 
 def command(layout: Layout, *words: str) -> Program:
@@ -133,10 +148,9 @@ def model_server(layout: Layout) -> Child:
 def web(layout: Layout) -> Child:
     """The catalogue's pages and REST interface."""
     number = layout.web.fileno()
-    words = ["gunicorn", "dam.wsgi:application", "--bind", f"fd://{number}", "--worker-class", "gthread"]
-    words += ["--workers", "2", "--threads", "8", "--timeout", "120", "--graceful-timeout", "10"]
-    # The site is loaded once, before the fork: half the work at the start.
-    words += ["--preload", "--no-control-socket", "--config", "python:dam.gunicorn_conf"]
+    words = ["gunicorn", "--config", "python:dam.gunicorn_conf", "--bind", f"fd://{number}"]
+    # Whoever pressed Ctrl-C waits for it.
+    words += ["--graceful-timeout", "10", "dam.wsgi:application"]
     numbers = {"PROMETHEUS_MULTIPROC_DIR": str(layout.web_numbers)}
     program = replace(
         _told(command(layout, *words), layout, "web", **numbers),

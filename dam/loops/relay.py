@@ -8,11 +8,12 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import Error, close_old_connections, connection
 
 from dam.jobs.services import WAKE_CHANNEL, jobs_publish
 from dam.loops.backoff import Backoff
 from dam.loops.housekeeping import housekeeping
+from dam.schema import is_outage, reason_of
 from dam.telemetry.metrics import JOBS_PUBLISHED, JOBS_REFUSED, begin_at_zero
 from dam.telemetry.process import MAX_SILENCE_S
 from pipeline.ports import DependencyDownError, Publisher, QueueFullError
@@ -43,9 +44,11 @@ def run(stop: threading.Event, health: Health | None = None) -> None:
                 transport.declare()
                 with transport.publisher() as publisher:
                     _publish_until(stop, publisher, backoff, health)
-            except (DependencyDownError, OperationalError, InterfaceError) as error:
+            except (DependencyDownError, Error) as error:
+                if isinstance(error, Error) and not is_outage(error):
+                    raise
                 delay = backoff.next_delay()
-                reason = str(error).strip()
+                reason = reason_of(error)
                 DEPENDENCY_FAILURES.labels("publish").inc()
                 health.outage(reason)
                 log.warning("relay waits", reason=reason, seconds=round(delay, 1))

@@ -10,11 +10,12 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, transaction
+from django.db import Error, close_old_connections, transaction
 
 from dam.jobs.services import dead_letter_keep
 from dam.loops.backoff import Backoff
 from dam.loops.results_reading import Entry, complaint, read_all
+from dam.schema import is_outage, reason_of
 from dam.tagging.services import Recorded, answers_record
 from dam.tagging.vocabulary import Vocabulary, vocabulary
 from dam.telemetry.metrics import (
@@ -114,7 +115,7 @@ class _Patience:
     def wait(self, error: Exception, stage: str) -> None:
         """Let some time pass; every time in a row a longer one."""
         delay = self._backoff.next_delay()
-        reason = str(error).strip()
+        reason = reason_of(error)
         DEPENDENCY_FAILURES.labels(stage).inc()
         self._health.outage(reason)
         log.warning("writer waits", reason=reason, seconds=round(delay, 1))
@@ -145,7 +146,9 @@ def _record_patiently(consumer: Consumer, batch: Sequence[Delivery], patience: _
         patience.beat()
         try:
             record_batch(consumer, batch)
-        except (OperationalError, InterfaceError) as error:
+        except Error as error:
+            if not is_outage(error):
+                raise
             if patience.stopping.is_over():
                 log.warning("stopped with answers not recorded, which come again", answers=len(batch))
                 return
@@ -166,8 +169,8 @@ def record_batch(consumer: Consumer, batch: Sequence[Delivery]) -> None:
     transaction that fails their job; one that names no job is kept too, so none stays in its queue.
 
     Raises:
-        TransportDownError, OperationalError, InterfaceError: some are not recorded or not acked; the
-            batch comes again, and recording twice changes nothing.
+        TransportDownError, django.db.Error that :func:`dam.schema.is_outage` knows: some are not recorded or
+            not acked; the batch comes again, and recording twice changes nothing.
     """
     began_ns, clock = time.time_ns(), StageClock()
     words = vocabulary()
@@ -175,9 +178,9 @@ def record_batch(consumer: Consumer, batch: Sequence[Delivery]) -> None:
     clock.over("read")
     try:
         outcomes = _record(entries, words)
-    except (OperationalError, InterfaceError):
-        raise
-    except (ValueError, DatabaseError):
+    except (ValueError, Error) as error:
+        if is_outage(error):
+            raise
         outcomes = Counter()
         for place, entry in enumerate(entries):
             entries[place], outcome = _record_alone(entry, words)
@@ -252,9 +255,9 @@ def _record(entries: Sequence[Entry], words: Vocabulary) -> Counter[str]:
 def _record_alone(entry: Entry, words: Vocabulary) -> tuple[Entry, Counter[str]]:
     try:
         return entry, _record([entry], words)
-    except (OperationalError, InterfaceError):
-        raise
-    except (ValueError, DatabaseError) as error:
+    except (ValueError, Error) as error:
+        if is_outage(error):
+            raise
         log.exception("not recorded", queue=entry.delivery.queue, message_id=entry.delivery.message_id)
         senseless = entry._replace(answer=None, complaint=complaint(error))
         return senseless, _record([senseless], words)

@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from dam.monitoring.parts import Part
 from dam.monitoring.readings import Readings
+from dam.schema import reason_of
 from pipeline.ports import DependencyDownError
 from pipeline.telemetry.health import Health
 from pipeline.telemetry.metrics import DEPENDENCY_FAILURES
@@ -89,7 +90,7 @@ class PartLoop:
         try:
             samples = list(self.part.read())
         except (DependencyDownError, Error, OSError) as error:
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            reason = reason_of(error)
             DEPENDENCY_FAILURES.labels(name).inc()
             log.warning("part cannot be read", part=name, reason=reason)
             # Whatever became of the connection, the next look opens another.

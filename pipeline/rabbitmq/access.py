@@ -5,7 +5,8 @@ variable                    meaning
 ==========================  =======================================================================
 VITRINE_QUEUE_USER          user name, if the address holds none
 VITRINE_QUEUE_PASSWORD      password, if the address holds none
-VITRINE_QUEUE_…_FILE        instead of either: a file that holds it, such as a mounted secret
+VITRINE_QUEUE_USER_FILE,    instead of either: a file that holds it, such as a mounted secret
+VITRINE_QUEUE_PASSWORD_FILE (``pipeline.secret_files``)
 VITRINE_QUEUE_CA_FILE       certificates that the broker's must be signed by (those of the system)
 VITRINE_QUEUE_CERT_FILE     our own certificate, for brokers that ask for one
 VITRINE_QUEUE_KEY_FILE      its key, if it is not in the same file
@@ -17,10 +18,11 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pika
+
+from pipeline.secret_files import secret
 
 # Twice as long without a byte and a connection counts as dead: a cable that was cut is noticed within
 # half a minute. They are answered by a thread that does nothing else, so work of any length is no risk.
@@ -53,21 +55,12 @@ def connection_parameters(url: str, environment: Mapping[str, str] = os.environ)
     parameters.stack_timeout = _HANDSHAKE_TIMEOUT_S
     # Whoever uses a connection decides when to try again.
     parameters.connection_attempts = 1
-    if user := unquote(parts.username or "") or _secret("VITRINE_QUEUE_USER", environment):
-        password = unquote(parts.password or "") or _secret("VITRINE_QUEUE_PASSWORD", environment)
+    if user := unquote(parts.username or "") or secret("VITRINE_QUEUE_USER", environment):
+        password = unquote(parts.password or "") or secret("VITRINE_QUEUE_PASSWORD", environment)
         parameters.credentials = pika.PlainCredentials(user, password)
     if parts.scheme == "amqps":
         parameters.ssl_options = pika.SSLOptions(_tls(environment), parts.hostname)
     return parameters
-
-
-def _secret(name: str, environment: Mapping[str, str]) -> str:
-    if path := environment.get(f"{name}_FILE"):
-        try:
-            return Path(path).read_text().strip()
-        except OSError as error:
-            raise ValueError(f"{name}_FILE cannot be read: {error}") from None
-    return environment.get(name, "")
 
 
 def _tls(environment: Mapping[str, str]) -> ssl.SSLContext:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -120,6 +122,18 @@ class _Server(ThreadingHTTPServer):
     # Whoever asks must not hold up our end.
     daemon_threads = True
 
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        """Without http.server's question for our own name, which a name server that is away holds up."""
+        if self.address_family == socket.AF_INET6:
+            # “::” means the addresses of the older kind, too, whatever the machine is set to.
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        TCPServer.server_bind(self)
+
     def handle_error(self, _request: object, client_address: object) -> None:
         """Whoever asked went away, or something is wrong with an answer; the process goes on."""
         _log.warning("a question about health got no answer", client=str(client_address), exc_info=True)
@@ -130,7 +144,7 @@ class HealthServer:
 
     Args:
         health: of this process.
-        host: address to listen on.
+        host: address to listen on; ``0.0.0.0`` is every one of IPv4, ``::`` every one of both kinds.
         port: 0 takes any that is free.
         registry: what ``/metrics`` shows.
 

@@ -99,6 +99,8 @@ def configure_logs(service: str, log_format: Literal["json", "console"]) -> None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    # It writes a trace of what it then raises, with each attempt to connect; who waits says why in a line.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 def request_ids(ids: Iterable[str]) -> list[str]:

@@ -12,7 +12,11 @@ class ProcessSettings(BaseSettings):
     """Environment variables of these names with the prefix ``VITRINE_``; an empty one is none."""
 
     model_config = SettingsConfigDict(
-        env_prefix="VITRINE_", extra="ignore", frozen=True, env_ignore_empty=True
+        env_prefix="VITRINE_",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # beside a wrong value stand addresses with passwords
     )
 
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0

@@ -144,6 +144,27 @@ def test_with_everything_down_it_tells_each_outage_and_no_secret(tmp_path):
     assert list(home.iterdir()) == [] if home.exists() else True
 
 
+def test_a_secret_in_a_file_is_found_and_told_to_nobody(tmp_path):
+    (closed,) = free_ports(1)
+    secrets = {
+        "DATABASE_URL": f"postgresql://me:hush-db@127.0.0.1:{closed}/dam",
+        "VITRINE_QUEUE_URL": f"amqp://me:hush-amqp@127.0.0.1:{closed}/tagging",
+        "VITRINE_SECRET_KEY": "hush-hush",
+    }
+    files = {}
+    for name, value in secrets.items():
+        (tmp_path / name).write_text(f"{value}\n")
+        files[f"{name}_FILE"] = str(tmp_path / name)
+    run = doctor("--json", VITRINE_HOME=str(tmp_path / "home"), **files)
+    assert run.returncode == 1, run.stderr
+    assert "hush" not in run.stdout + run.stderr
+    found = {f"{one['area']}: {one['name']}": one for one in json.loads(run.stdout)["checks"]}
+    assert found["Environment: values of variables"]["status"] == "ok"
+    assert "9 characters in VITRINE_SECRET_KEY_FILE" in found["Configuration: secret key"]["found"]
+    assert "the database of DATABASE_URL_FILE cannot be reached" in found["Database: connection"]["found"]
+    assert found["Queues: broker"]["status"] == "failure"
+
+
 def test_a_value_that_keeps_the_settings_from_loading_is_told_in_a_sentence(tmp_path):
     run = doctor("--json", VITRINE_HOME=str(tmp_path), VITRINE_MAX_PIXELS="many")
     assert (run.returncode, run.stderr) == (1, "")
@@ -170,6 +191,12 @@ def test_secrets_are_blotted_out_wherever_they_stand():
     assert "hush" not in text
     assert "s3cr3t" not in text
     assert "/srv" in text
+
+
+def test_a_secret_in_a_file_is_blotted_out_too(tmp_path):
+    (tmp_path / "key").write_text("s3cr3t!\n")
+    environment = {"VITRINE_S3_SECRET_KEY_FILE": str(tmp_path / "key"), "API_KEY_FILE": "/no/such/file"}
+    assert "s3cr3t" not in without_secrets("refused s3cr3t!", environment)
 
 
 # -------------------------------------------------------------- environment
@@ -209,6 +236,9 @@ def test_values_that_nobody_can_read_are_told_one_by_one():
                 "VITRINE_DEBUG": "maybe",
                 "VITRINE_LOG_FORMAT": "xml",
                 "DATABASE_URL": "postgresql//me:hush@db",
+                "VITRINE_QUEUE_URL": "amqp://me:hush@mq/",
+                "VITRINE_QUEUE_URL_FILE": "/run/secrets/queue",
+                "VITRINE_S3_SECRET_KEY_FILE": "/no/such/file",
             }
         )
     )
@@ -218,6 +248,8 @@ def test_values_that_nobody_can_read_are_told_one_by_one():
         "VITRINE_DEBUG": "warning",
         "VITRINE_LOG_FORMAT": "failure",
         "DATABASE_URL": "failure",
+        "VITRINE_QUEUE_URL": "failure",
+        "VITRINE_S3_SECRET_KEY": "failure",
     }
     assert "hush" not in str(found)
     assert only(readable({"VITRINE_HTTPS": "1"})).status is Status.OK
@@ -263,6 +295,20 @@ def test_settings_that_are_a_danger_are_told(changed, check, status):
     first = found[0] if isinstance(found, list) else found
     assert first.status == status
     assert bool(first.mend) == (status != "ok")
+
+
+def test_a_key_that_only_one_replica_knows_is_told(tmp_path, monkeypatch, settings):
+    settings.SECRET_KEY = "l0ng and r4ndom enough, for once, to sign a session with"
+    monkeypatch.setenv("VITRINE_HOME", str(tmp_path))
+    monkeypatch.delenv("VITRINE_SECRET_KEY", raising=False)
+    assert configuration.secret_key().status is Status.FAILURE
+    # The embedded system has one home for all that it consists of, wherever its database is.
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "system.json").write_text("{}")
+    assert configuration.secret_key().status is Status.OK
+    monkeypatch.setenv("VITRINE_HOME", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("VITRINE_SECRET_KEY", "whichever")
+    assert configuration.secret_key().status is Status.OK
 
 
 def test_addresses_that_nobody_understands_are_told_without_a_secret(settings):

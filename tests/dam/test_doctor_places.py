@@ -31,6 +31,16 @@ def test_a_home_that_others_may_write_is_told(tmp_path, settings):
     assert storage.home().status is Status.FAILURE
 
 
+def test_a_home_in_which_nothing_is_kept_may_be_missing(tmp_path, settings, monkeypatch):
+    """As in a container, whose key, database and blobs have other places."""
+    settings.VITRINE_HOME, settings.BLOB_URL = tmp_path / "nowhere", "s3://bucket/pictures"
+    assert storage.home().status is Status.FAILURE
+    monkeypatch.setenv("VITRINE_SECRET_KEY", "whichever")
+    assert storage.home().status is Status.SKIPPED
+    settings.BLOB_URL = str(tmp_path / "nowhere" / "blobs")
+    assert storage.home().status is Status.FAILURE
+
+
 def test_a_secret_key_that_others_may_read_is_told(tmp_path, settings, monkeypatch):
     monkeypatch.delenv("VITRINE_SECRET_KEY", raising=False)
     settings.VITRINE_HOME = tmp_path

@@ -319,6 +319,20 @@ def test_the_password_of_another_database_is_not_written_down(
     assert not (home / "postgres").exists()
 
 
+@pytest.mark.usefixtures("model")
+def test_the_address_of_another_database_may_lie_in_a_file_and_stands_in_no_environment(
+    home: Path, start: Callable[..., Running]
+) -> None:
+    (home / "url").write_text("postgresql://me:secret@elsewhere/\n")
+    running = start(DATABASE_URL="", DATABASE_URL_FILE=str(home / "url"))
+    assert "The database is that of DATABASE_URL_FILE; none is started here." in running.until_up()
+    told = [Path(f"/proc/{pid}/environ").read_bytes() for pid in running.processes()]
+    assert len(told) >= 7
+    assert all(b"\0DATABASE_URL_FILE=" in one for one in told)
+    assert all(b"\0VITRINE_QUEUE_URL_FILE=" in one for one in told)
+    assert not any(b"secret" in one for one in told)
+
+
 def test_a_home_that_cannot_be_one_is_refused(home: Path, start: Callable[..., Running]) -> None:
     (home / "file").touch()
     running = start(VITRINE_HOME=str(home / "file"))

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,22 +53,23 @@ class Pages:
             requests.get(f"{self.address}/healthz", timeout=WITHIN_S)
 
 
-@pytest.fixture
-def pages(tmp_path: Path) -> Iterator[Pages]:
-    """Two workers, whose database is away."""
+@contextmanager
+def serving(tmp_path: Path, *, database_port: int, **variables: str) -> Iterator[Pages]:
+    """Two workers, as many as there are unless another number is asked for."""
     port, health = free_ports(2)
     numbers = tmp_path / "numbers"
     numbers.mkdir()
     (numbers / "counter_1.db").write_bytes(b"of an earlier run")
     log = tmp_path / "log"
-    command = [sys.executable, "-m", "gunicorn", "dam.wsgi:application", "--bind", f"127.0.0.1:{port}"]
-    command += ["--config", "python:dam.gunicorn_conf", "--workers", "2", "--preload", "--no-control-socket"]
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:dam.gunicorn_conf"]
+    command += ["--bind", f"127.0.0.1:{port}", "dam.wsgi:application"]
     environment = os.environ | {
-        "DATABASE_URL": "postgresql://me:h1dden@127.0.0.1:1/nowhere",
-        "VITRINE_HOME": str(tmp_path / "home"),
+        "DATABASE_URL": f"postgresql://me:h1dden@127.0.0.1:{database_port}/nowhere",
+        "VITRINE_BLOB_URL": str(tmp_path / "blobs"),
         "VITRINE_LOG_FORMAT": "json",
         "VITRINE_HEALTH_PORT": str(health),
         "PROMETHEUS_MULTIPROC_DIR": str(numbers),
+        **variables,
     }
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
@@ -77,9 +82,18 @@ def pages(tmp_path: Path) -> Iterator[Pages]:
         process.wait(WITHIN_S)
 
 
+@pytest.fixture
+def pages(tmp_path: Path) -> Iterator[Pages]:
+    """Their database is away, and there is no home in which they might keep anything."""
+    nowhere = {"VITRINE_HOME": "/proc/no-such-folder", "VITRINE_SECRET_KEY": "of these tests"}
+    with serving(tmp_path, database_port=1, **nowhere) as pages:
+        yield pages
+
+
 def test_the_masters_port_tells_of_all_workers_and_goes_with_it(pages: Pages) -> None:
     pages.ask(20)
     assert requests.get(f"{pages.address}/metrics", timeout=WITHIN_S).status_code == 404
+    assert "VITRINE_SECRET_KEY" not in pages.log.read_text()
     alive = requests.get(f"{pages.health}/healthz", timeout=WITHIN_S)
     assert (alive.status_code, alive.json()) == (200, {"status": "ok"})
 
@@ -121,3 +135,33 @@ def test_pages_whose_database_is_away_are_not_ready_and_say_why(pages: Pages) ->
     assert ("/api/v1/assets/", 503) in told
     assert "h1dden" not in pages.log.read_text()
     assert "wedding" not in pages.log.read_text()
+
+
+def test_a_request_under_way_is_answered_when_they_are_asked_to_stop_and_nobody_idle_is_waited_for(
+    tmp_path: Path,
+) -> None:
+    home = {"VITRINE_HOME": str(tmp_path / "home")}
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        serving(tmp_path, database_port=silent.getsockname()[1], **home) as pages,
+        requests.Session() as idle,
+        ThreadPoolExecutor(1) as asking,
+    ):
+        # What a proxy does: the connection stays.
+        assert idle.get(f"{pages.address}/healthz", timeout=WITHIN_S).ok
+        answer = asking.submit(requests.get, f"{pages.address}/readyz", timeout=WITHIN_S)
+        silent.settimeout(WITHIN_S)
+        asked, _ = silent.accept()
+        pages.process.terminate()
+        wait_for(lambda: "Handling signal: term" in pages.log.read_text(), WITHIN_S, "its end to begin")
+        silent.close()
+        asked.close()
+        before = time.monotonic()
+        assert answer.result(WITHIN_S).status_code == 503
+        assert pages.process.wait(WITHIN_S) == 0
+        # Otherwise the idle one would hold it up for the 30 s that requests may take after SIGTERM.
+        assert time.monotonic() - before < 25
+    # Without a key from the environment each replica has its own, and sessions of one are none to the next.
+    assert [line["level"] for line in pages.lines() if "VITRINE_SECRET_KEY" in str(line["event"])] == [
+        "warning"
+    ]

@@ -181,6 +181,59 @@ def test_a_token_that_cannot_be_written_leaves_the_one_before(tmp_path):
     assert AuthToken.objects.count() == 1
 
 
+GIVEN = "0123456789abcdef" * 4
+
+
+def test_a_token_that_is_given_is_the_one_that_counts_until_its_file_says_another(tmp_path):
+    path = tmp_path / "token"
+    words = ("service_account", "controller", *MANAGE, "--use-token-file", str(path))
+    path.write_text(f"{GIVEN}\n")
+    printed = run("service_account", "controller", *MANAGE)
+    assert run(*words) == ""
+    assert (status(printed), status(GIVEN)) == (401, 200)
+    (first,) = AuthToken.objects.values()
+    assert GIVEN not in str(first)
+    assert run(*words) == ""
+    assert list(AuthToken.objects.values()) == [first]
+    # Knox looks a token up by its beginning: another one may share it.
+    other = GIVEN[:-1] + "0"
+    assert status(other) == 401
+    path.write_text(other)
+    run(*words)
+    assert (status(GIVEN), status(other)) == (401, 200)
+    assert AuthToken.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "cannot be read"),
+        ("", "empty file"),
+        ("0123456789abcdef0123456789abcde", "31 characters"),
+        (GIVEN.replace("0", " "), "no header can carry"),
+        (f"{GIVEN}\n{GIVEN}", "more than one line"),
+    ],
+)
+def test_a_token_that_is_none_is_refused_without_being_shown(tmp_path, content, says):
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(CommandError, match=says) as caught:
+        run("service_account", "controller", *MANAGE, "--use-token-file", str(path))
+    assert "0123456789" not in str(caught.value)
+    assert not User.objects.exists()
+
+
+def test_a_token_of_another_account_is_refused(tmp_path):
+    (tmp_path / "token").write_text(GIVEN)
+    words = (*MANAGE, "--use-token-file", str(tmp_path / "token"))
+    run("service_account", "controller", *words)
+    with pytest.raises(CommandError, match="another account"):
+        run("service_account", "second", *words)
+    assert AuthToken.objects.get().user.username == "controller"
+    assert not User.objects.filter(username="second").exists()
+
+
 @pytest.mark.parametrize(
     "facts", [{"is_staff": True}, {"is_superuser": True}, {"password": "some hash"}, {"is_active": False}]
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from django.db import OperationalError, connection
+from prometheus_client import REGISTRY
 
 from dam.assets.models import Asset
 from dam.jobs.ledger import ledger
@@ -78,6 +80,42 @@ def test_an_outage_of_the_catalogue_costs_an_answer_no_attempt(
         # More often than the delivery limit allows attempts.
         wait_for(lambda: outage.refused > 8, within_s=SOON, what=lambda: "eight refusals")
         outage.is_over.set()
+        wait_for(lambda: not _is_pending(asset), within_s=SOON, what=lambda: "the answer")
+    asset.refresh_from_db()
+    assert (asset.state, asset.reason) == ("failed", "corrupt")
+    assert broker.depths()[f"{RESULTS}.dead"].ready == 0
+
+
+@contextmanager
+def missing(table: str) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO missing")
+        try:
+            yield
+        finally:
+            cursor.execute(f"ALTER TABLE missing RENAME TO {table}")
+
+
+def test_tables_that_are_not_there_cost_an_answer_no_attempt(
+    broker: PostgresTransport, upload: Callable[..., Asset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while a backup is restored, or where the code is of another version than the tables."""
+    monkeypatch.setattr(Backoff, "next_delay", lambda _self: 0.01)
+    asset = upload()
+    with broker.publisher() as publisher:
+        jobs_publish(publisher=publisher)
+        answers = [Message(RESULTS, failed_answer(request)) for request in requests(broker)]
+
+    def refused() -> float:
+        return REGISTRY.get_sample_value("vitrine_dependency_failures_total", {"stage": "write"}) or 0
+
+    before = refused()
+    # In this order: it ends outside, when the table is back.
+    with running(results.run):
+        with missing("jobs_taggingjob"):
+            with broker.publisher() as publisher:
+                publisher.publish(answers)
+            wait_for(lambda: refused() > before + 8, within_s=SOON, what=lambda: "eight refusals")
         wait_for(lambda: not _is_pending(asset), within_s=SOON, what=lambda: "the answer")
     asset.refresh_from_db()
     assert (asset.state, asset.reason) == ("failed", "corrupt")

@@ -160,9 +160,8 @@ class Plant:
             self.workers.append(keeper.add(name, command, **told, **self._health(name)))
         self.address = f"http://127.0.0.1:{self._web_port}"
         bind = f"127.0.0.1:{self._web_port}"
-        gunicorn = [sys.executable, "-m", "gunicorn", "dam.wsgi:application", "--bind", bind]
-        gunicorn += ["--worker-class", "gthread", "--workers", "1", "--threads", "8", "--no-control-socket"]
-        gunicorn += ["--config", "python:dam.gunicorn_conf"]
+        gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:dam.gunicorn_conf", "--bind", bind]
+        gunicorn += ["--workers", "1", "dam.wsgi:application"]
         self.web = keeper.add("web", gunicorn, death_signal=signal.SIGQUIT, **self._health("web"))
 
     def _health(self, name: str) -> dict[str, str]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -69,6 +71,24 @@ def test_a_value_out_of_range_is_refused(environment: pytest.MonkeyPatch, name: 
 
     with pytest.raises(ValidationError, match=name.lower()):
         WorkerSettings()
+
+
+def test_the_address_of_the_broker_may_lie_in_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("amqp://me:hush@mq/\n")
+    environment.setenv("VITRINE_QUEUE_URL_FILE", str(tmp_path / "url"))
+    with pytest.raises(ValidationError, match="VITRINE_QUEUE_URL or VITRINE_QUEUE_URL_FILE, not both"):
+        WorkerSettings()
+
+    environment.delenv("VITRINE_QUEUE_URL")
+    assert WorkerSettings().queue_url == "amqp://me:hush@mq/"
+
+
+def test_a_wrong_setting_is_told_without_the_passwords_beside_it(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("VITRINE_QUEUE_URL", "amqp://me:hush@mq/")
+    environment.delenv("VITRINE_BLOB_URL")
+    with pytest.raises(ValidationError, match="blob_url") as caught:
+        WorkerSettings()
+    assert "hush" not in str(caught.value)
 
 
 def test_an_empty_variable_is_none(environment: pytest.MonkeyPatch) -> None:

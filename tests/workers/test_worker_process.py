@@ -104,6 +104,7 @@ def test_the_default_model_behind_its_own_server_knows_a_cat_and_a_cup_of_coffee
     [
         ({}, "queue_url"),
         ({"QUEUE_URL": "http://somewhere"}, "must begin with"),
+        ({"QUEUE_URL": "", "QUEUE_URL_FILE": "/no/such/file"}, "VITRINE_QUEUE_URL_FILE cannot be read"),
         ({"BLOB_URL": "ftp://somewhere"}, "not the address of a blob store"),
         ({"BLOB_URL": "s3://bucket", "S3_ACCESS_KEY": "alone"}, "belong together"),
         ({"MODEL_SERVERS": " , "}, "address of a model server"),

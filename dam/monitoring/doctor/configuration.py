@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from dam.embedded.state import is_key_of_one_replica
 from dam.monitoring.doctor.findings import Area, Check, Finding, failure, ok, warning
 from pipeline.s3_settings import S3Settings
+from pipeline.secret_files import secret_source
 from pipeline.transports import transport_from_url
 
 # What Django's own check asks for (security.W009).
@@ -20,14 +21,20 @@ _LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "::1"}
 
 def secret_key() -> Finding:
     """Long and random enough to sign sessions with."""
-    key, named = settings.SECRET_KEY, "VITRINE_SECRET_KEY" in os.environ
-    place = "VITRINE_SECRET_KEY" if named else f"{settings.VITRINE_HOME}/secret_key"
+    key = settings.SECRET_KEY
+    place = secret_source("VITRINE_SECRET_KEY") or f"{settings.VITRINE_HOME}/secret_key"
     make = "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
     if len(set(key)) < _KEY_CHARACTERS or len(key) < _KEY_LENGTH:
         tell = failure if len(key) < _KEY_LENGTH // 2 or len(set(key)) < _KEY_CHARACTERS else warning
         return tell(
             f"{len(key)} characters in {place}: it may be guessed, and with it anybody's session made",
             mend=f"Make a new one with `{make}` and set it for every web process; everybody signs in anew.",
+        )
+    if is_key_of_one_replica():
+        return failure(
+            f"VITRINE_SECRET_KEY is not set: each replica signs sessions with the key in its own {place}, "
+            "which the others do not know",
+            mend=f"Make one with `{make}` and set it for every web process; everybody signs in anew.",
         )
     return ok(f"{len(key)} characters, from {place}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from dam.embedded.postgres import EXTENSIONS
 from dam.monitoring.doctor.findings import Area, Check, Finding, failure, ok, said_by, warning
+from pipeline.secret_files import secret_source
 
 LEAST_POSTGRESQL = 16
 LEAST_PGVECTOR = (0, 8)
@@ -29,10 +29,11 @@ def answers() -> Finding:
             (version,) = cursor.fetchone()
     except (OperationalError, InterfaceError) as error:
         said = said_by(error)
-        if os.environ.get("DATABASE_URL"):
+        if source := secret_source("DATABASE_URL"):
+            address = "$DATABASE_URL" if source == "DATABASE_URL" else f"$(cat ${source})"
             return failure(
-                f"the database of DATABASE_URL cannot be reached: {said}",
-                mend='Start it, or mend DATABASE_URL; `psql "$DATABASE_URL" -c "SELECT 1"` tells more.',
+                f"the database of {source} cannot be reached: {said}",
+                mend=f'Start it, or mend {source}; `psql "{address}" -c "SELECT 1"` tells more.',
             )
         return failure(
             f"the embedded database does not run: {said}",

@@ -19,6 +19,7 @@ from dam.monitoring.limits import room
 from dam.monitoring.places import places
 from pipeline.blobs import blob_store_from_url
 from pipeline.ports import BlobMissingError, DependencyDownError
+from pipeline.secret_files import secret_source
 
 _PROBE = b"A probe of `vitrine doctor`, to be deleted. "
 _LEAST_FILES_SHARE = 0.02
@@ -27,6 +28,8 @@ _LEAST_FILES_SHARE = 0.02
 def home() -> Finding:
     """A folder that we may write and others may not."""
     path = Path(settings.VITRINE_HOME)
+    if _lies_elsewhere(path):
+        return skipped(f"nothing is kept in {path}: key, database and blobs lie elsewhere")
     if not path.is_dir():
         return failure(f"{path} is no folder", mend=f"`mkdir -p {path}`, or set VITRINE_HOME to another.")
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
@@ -47,11 +50,21 @@ def home() -> Finding:
     return ok(f"{path}, mode {mode:o}")
 
 
+def _lies_elsewhere(home: Path) -> bool:
+    """Whether all that is kept has another place, as in a container: then the home may be missing."""
+    blobs = places().get("blobs")
+    return (
+        bool(secret_source("VITRINE_SECRET_KEY"))
+        and bool(secret_source("DATABASE_URL"))
+        and (blobs is None or not blobs.is_relative_to(home))
+    )
+
+
 def secret_key_file() -> Finding:
     """Nobody but us can read it."""
     path = Path(settings.VITRINE_HOME) / "secret_key"
-    if os.environ.get("VITRINE_SECRET_KEY"):
-        return skipped("the key comes from VITRINE_SECRET_KEY")
+    if source := secret_source("VITRINE_SECRET_KEY"):
+        return skipped(f"the key comes from {source}")
     if not path.exists():
         return skipped("there is no such file")
     mode = stat.S_IMODE(path.stat().st_mode)

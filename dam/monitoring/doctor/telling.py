@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dam.monitoring.doctor.findings import Status, Told
+from pipeline.secret_files import SecretFileError, secret
 from pipeline.telemetry.logs import HIDDEN, hide_secrets
 
 _MARKS = {
@@ -27,11 +28,21 @@ _SHORTEST_SECRET = 4
 
 def without_secrets(text: str, environment: Mapping[str, str] = os.environ) -> str:
     """The text with passwords in addresses, and the values of secret variables, blotted out."""
-    for name, value in environment.items():
-        if len(value) >= _SHORTEST_SECRET and _SECRET_VARIABLES.search(name):
+    named = {name.removesuffix("_FILE") for name in environment}
+    for name in filter(_SECRET_VARIABLES.search, named):
+        # Both may be set, which is a fault that is told; then what stands in the environment is hidden.
+        value = environment.get(name) or _in_its_file(name, environment)
+        if len(value) >= _SHORTEST_SECRET:
             text = text.replace(value, HIDDEN)
     line: dict[str, Any] = {"text": text}
     return str(hide_secrets(None, "", line)["text"])
+
+
+def _in_its_file(name: str, environment: Mapping[str, str]) -> str:
+    try:
+        return secret(name, environment)
+    except SecretFileError:
+        return ""
 
 
 def worst(told: Iterable[Told]) -> Status:

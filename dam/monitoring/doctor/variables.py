@@ -20,14 +20,15 @@ from dam.monitoring.doctor.findings import (
     ok,
     warning,
 )
+from pipeline.secret_files import SecretFileError, secret, secret_source
 
 KNOWN = frozenset(
     f"VITRINE_{name}"
     for name in (
         # The catalogue: dam/settings.py, dam/embedded.
         *("ALLOWED_HOSTS", "BLOB_URL", "DEBUG", "HOME", "HTTPS", "LOG_FORMAT", "MAX_PIXELS"),
-        *("MAX_UPLOAD_BYTES", "MODEL_NAME", "PORT", "QUEUE_URL", "SECRET_KEY", "SHUTDOWN_DEADLINE_S"),
-        *("SUPERVISED", "TRUSTED_ORIGINS", "UPLOAD_TEMP_DIR"),
+        *("MAX_UPLOAD_BYTES", "MODEL_NAME", "PORT", "QUEUE_URL", "QUEUE_URL_FILE", "SECRET_KEY"),
+        *("SECRET_KEY_FILE", "SHUTDOWN_DEADLINE_S", "SUPERVISED", "TRUSTED_ORIGINS", "UPLOAD_TEMP_DIR"),
         # Every process: pipeline/telemetry/settings.py.
         *("HEALTH_HOST", "HEALTH_PORT"),
         # The monitor: dam/monitoring/settings.py.
@@ -36,15 +37,16 @@ KNOWN = frozenset(
         # The broker and the object store: pipeline/rabbitmq/access.py, pipeline/s3_settings.py.
         *("QUEUE_CA_FILE", "QUEUE_CERT_FILE", "QUEUE_KEY_FILE", "QUEUE_PASSWORD", "QUEUE_PASSWORD_FILE"),
         *("QUEUE_USER", "QUEUE_USER_FILE"),
-        *("S3_ACCESS_KEY", "S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "S3_REGION", "S3_SECRET_KEY"),
-        *("S3_SECRET_KEY_FILE", "S3_SSE", "S3_SSE_KMS_KEY_ID"),
+        *("S3_ACCESS_KEY", "S3_ACCESS_KEY_FILE", "S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "S3_REGION"),
+        *("S3_SECRET_KEY", "S3_SECRET_KEY_FILE", "S3_SSE", "S3_SSE_KMS_KEY_ID"),
         # The worker: workers/settings.py.
         *("BATCH_SIZE", "DECODE_MEMORY_MB", "DECODE_THREADS", "HEARTBEAT_FILE", "LINGER_MS", "MAX_SCORES"),
         *("MODEL_CA_FILE", "MODEL_SERVERS", "PICTURE_DEADLINE_S", "PREDICT_DEADLINE_S", "QUEUES"),
         *("SCORE_FLOOR", "UNKNOWN_LABEL_PATIENCE_S"),
         # Training, rollout and the schedule of both: model_training, airflow.
         *("ALERT_MAIL", "BIN", "CATALOGUE_TOKEN_FILE", "CATALOGUE_URL", "DATA", "DEADLINES", "MODELS"),
-        *("MODELS_CONFIG", "PYTHON", "RETRAIN_CONFIG", "RETRAIN_SCHEDULE", "RUNS"),
+        *("MIRROR_FROM", "MIRROR_TO", "MODELS_CONFIG", "PYTHON", "RETRAIN_CONFIG", "RETRAIN_SCHEDULE"),
+        *("RUNS", "SERVED_AS"),
         # The tests.
         "CHROMIUM",
     )
@@ -59,7 +61,15 @@ _NUMBERS: Mapping[str, tuple[Callable[[str], float], float, float]] = {
     "VITRINE_SHUTDOWN_DEADLINE_S": (float, 0, 86_400),
     "VITRINE_HEALTH_PORT": (int, 0, 65_535),
     "VITRINE_PORT": (int, 1, 65_535),
+    # gunicorn's name for it.
+    "WEB_CONCURRENCY": (int, 1, 1_000),
 }
+SECRETS = (
+    *("DATABASE_URL", "VITRINE_QUEUE_URL", "VITRINE_SECRET_KEY", "VITRINE_QUEUE_USER"),
+    *("VITRINE_QUEUE_PASSWORD", "VITRINE_S3_ACCESS_KEY", "VITRINE_S3_SECRET_KEY"),
+)
+"""What may also lie in a file, named by a variable of this name and ``_FILE``."""
+
 _LOG_FORMATS = ("console", "json")
 
 
@@ -83,7 +93,8 @@ def readable(environment: Mapping[str, str] = os.environ) -> list[Finding]:
         *(_number(name, environment.get(name, "")) for name in _NUMBERS),
         *(_flag(name, environment.get(name, "")) for name in FLAGS),
         _choice("VITRINE_LOG_FORMAT", environment.get("VITRINE_LOG_FORMAT", ""), _LOG_FORMATS),
-        _database_address(environment.get("DATABASE_URL", "")),
+        *(_secret(name, environment) for name in SECRETS),
+        _database_address(environment),
     ]
     return [one for one in bad if one is not None] or [ok("every number, flag and choice can be read")]
 
@@ -123,16 +134,31 @@ def _choice(name: str, value: str, choices: tuple[str, ...]) -> Finding | None:
     ).of(name)
 
 
-def _database_address(value: str) -> Finding | None:
+def _secret(name: str, environment: Mapping[str, str]) -> Finding | None:
     try:
-        conninfo_to_dict(value)
+        secret(name, environment)
+    except SecretFileError as error:
+        return failure(
+            str(error),
+            mend=f"Unset one of them, or let {name}_FILE name a file of one line that this process may read.",
+        ).of(name)
+    return None
+
+
+def _database_address(environment: Mapping[str, str]) -> Finding | None:
+    try:
+        source = secret_source("DATABASE_URL", environment)
+        conninfo_to_dict(secret("DATABASE_URL", environment))
+    except SecretFileError:
+        # Told already.
+        return None
     except ProgrammingError:
         # What libpq says of it repeats it, with the password.
         return failure(
-            "DATABASE_URL is no address that libpq can read",
+            f"{source} is no address that libpq can read",
             mend="Write it as postgresql://USER@HOST:5432/NAME, a password after USER and a colon, %40 for "
             "an @ in it.",
-        ).of("DATABASE_URL")
+        ).of(source)
     return None
 
 

@@ -58,16 +58,26 @@ def test_credentials_may_come_the_way_of_the_aws_tools(
     assert store.read(store.put(io.BytesIO(DATA)).key) == DATA
 
 
-def test_the_secret_may_lie_in_a_file(
+def test_the_keys_may_lie_in_files(
     url: str, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.delenv("VITRINE_S3_SECRET_KEY")
-    monkeypatch.setenv("VITRINE_S3_SECRET_KEY_FILE", str(tmp_path / "secret"))
-    with pytest.raises(DependencyDownError, match="cannot be read"):
+    for name in ("VITRINE_S3_ACCESS_KEY", "VITRINE_S3_SECRET_KEY"):
+        monkeypatch.delenv(name)
+        monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
+    (tmp_path / "VITRINE_S3_ACCESS_KEY").write_text(f"{object_store.access_key}\n")
+    with pytest.raises(DependencyDownError, match="VITRINE_S3_SECRET_KEY_FILE cannot be read"):
         blob_store_from_url(url).exists(KEY)
 
-    (tmp_path / "secret").write_text(f"{object_store.secret_key}\n")
-    assert not blob_store_from_url(url).exists(KEY)
+    (tmp_path / "VITRINE_S3_SECRET_KEY").write_text(f"{object_store.secret_key}\n")
+    store = blob_store_from_url(url)
+    assert not store.exists(KEY)
+    # The listing has a client of its own.
+    assert list(store.originals(older_than_s=0)) == []
+
+    (tmp_path / "VITRINE_S3_ACCESS_KEY").write_text("two words\n")
+    with pytest.raises(DependencyDownError, match="holds no access key") as caught:
+        blob_store_from_url(url).exists(KEY)
+    assert "two words" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +86,7 @@ def test_the_secret_may_lie_in_a_file(
         ({"VITRINE_S3_SECRET_KEY": ""}, "belong together"),
         ({"VITRINE_S3_ACCESS_KEY": ""}, "belong together"),
         ({"VITRINE_S3_SECRET_KEY_FILE": "/secret"}, "not both"),
+        ({"VITRINE_S3_ACCESS_KEY_FILE": "/key"}, "not both"),
         ({"VITRINE_S3_SSE": "rot13"}, "AES256"),
         ({"VITRINE_S3_ENDPOINT": "localhost:9000"}, "https"),
         ({"VITRINE_S3_ACCESS_KEY": "two words"}, "access_key"),

@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from dam.loops import relay
+from dam.loops.schema import wait_for_schema
 from dam.telemetry.process import stop_on_signals, telling
 
 
@@ -13,4 +14,6 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         with telling("relay") as health:
-            relay.run(stop_on_signals(), health)
+            stop = stop_on_signals()
+            wait_for_schema("relay waits", stop, health)
+            relay.run(stop, health)

@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from dam.loops import results
+from dam.loops.schema import wait_for_schema
 from dam.telemetry.process import collect_seldom, stop_on_signals, telling
 
 
@@ -13,5 +14,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         with telling("writer") as health:
+            stop = stop_on_signals()
+            wait_for_schema("writer waits", stop, health)
             collect_seldom()
-            results.run(stop_on_signals(), health)
+            results.run(stop, health)

@@ -120,7 +120,8 @@ _CHORES = Row(
             8,
             table(
                 "Rounds: seconds since the last success",
-                "Which regular round of the relay is overdue? docs/administration.md says how often each is due.",
+                "Which regular round of the relay is overdue? docs/administration.md says how often "
+                "each is due.",
                 Query("time() - max by (round) (vitrine_round_last_success_timestamp_seconds)"),
                 unit="s",
                 columns={"round": "round", "Value": "done ago"},

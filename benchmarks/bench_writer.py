@@ -95,6 +95,7 @@ def answers(jobs: Sequence[object], leaves: list[str], kinds: list[str]) -> list
             job_id=job.pk,  # type: ignore[attr-defined]
             generation=1,
             purpose=Purpose.LIVE,
+            sha256=job.sha256,  # type: ignore[attr-defined]
             outcome=Outcome.TAGGED,
             model=_MODEL,
             scores=tuple(

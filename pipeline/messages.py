@@ -112,6 +112,9 @@ class TagResult(_Message):
     job_id: int
     generation: int
     purpose: Purpose
+    sha256: str = ""
+    """Of the request. A catalogue that was restored from a backup gives numbers of jobs out again: this tells
+    an answer to the job of before. Empty: the worker does not say."""
     outcome: Outcome
     reason: FailureReason | None = None
     detail: str = ""

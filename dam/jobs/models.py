@@ -157,7 +157,10 @@ class Routing(models.Model):
 
 
 class Round(models.Model):
-    """When the relays last began one of their regular rounds; whoever moves the clock on does the work."""
+    """When the relays last began one of their regular rounds; whoever moves the clock on does the work.
+
+    One that waits at first has the moment of the first look.
+    """
 
     name = models.CharField(max_length=50, primary_key=True)
     begun_at = models.DateTimeField()

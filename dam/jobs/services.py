@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from dam.jobs.models import DeadLetter, Round, TaggingJob
@@ -106,6 +106,7 @@ def dead_letter_keep(  # noqa: PLR0913  # one argument for each fact that is kep
     delivery_count: int,
     job_id: int | None,
     generation: int | None,
+    sha256: str = "",
 ) -> DeadLetter:
     """Keep a message of a dead-letter queue, in the caller's transaction; the same message only once.
 
@@ -117,11 +118,14 @@ def dead_letter_keep(  # noqa: PLR0913  # one argument for each fact that is kep
         delivery_count: how often it was delivered.
         job_id: the job that the message names; one that does not exist is kept as None.
         generation: of that job; None if nobody can read the message.
+        sha256: of the picture that it is about, if it says so; a job of another one is not what it names.
     """
     digest = hashlib.sha256()
     for part in (queue.encode(), message_id.encode(), str(generation).encode(), body):
         digest.update(len(part).to_bytes(8, "big") + part)
     named = Q(pk=job_id, generation=generation) if job_id and generation else Q(pk__in=())
+    if sha256:
+        named &= Q(sha256=sha256)
     letter, _ = DeadLetter.objects.get_or_create(
         digest=digest.hexdigest(),
         defaults={
@@ -157,19 +161,26 @@ def dead_letter_drop(*, letter: DeadLetter) -> bool:
     return True
 
 
-def round_begin(*, name: str, every: timedelta) -> bool:
-    """Whether the regular round is due, and the caller's to do: of many relays one gets True."""
+def round_begin(*, name: str, every: timedelta, waits_first: bool = False) -> bool:
+    """Whether the regular round is due, and the caller's to do: of many relays one gets True.
+
+    ``waits_first``: where it was never begun, its clock starts now, and it is due when the period is over.
+    """
     with connection.cursor() as cursor:
+        if waits_first:
+            cursor.execute(_START_CLOCK, [name])
         cursor.execute(_BEGIN_ROUND, [name, every.total_seconds()])
         begun: int = cursor.rowcount
     return begun == 1
 
 
-def round_give_back(*, name: str) -> None:
+def round_give_back(*, name: str, every: timedelta) -> None:
     """The round could not be done; it is due again at once."""
-    Round.objects.filter(pk=name).delete()
+    # The row stays: without it the round might have to wait as if it were new.
+    Round.objects.filter(pk=name).update(begun_at=F("begun_at") - every)
 
 
+_START_CLOCK = "INSERT INTO jobs_round (name, begun_at) VALUES (%s, now()) ON CONFLICT (name) DO NOTHING"
 _BEGIN_ROUND = """
 INSERT INTO jobs_round AS round (name, begun_at) VALUES (%s, now())
 ON CONFLICT (name) DO UPDATE SET begun_at = now()

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from django.db import Error, close_old_connections, connection
 
+from dam.assets.orphans import SweepRefusedError
 from dam.assets.storage import blob_store
 from dam.jobs.services import round_begin, round_give_back
 from dam.loops.reconcile import reconcile_blobs, reconcile_jobs
@@ -41,11 +42,15 @@ ShouldStop = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Round:
-    """Something that one of the relays does every so often. ``work`` gives what it did, as numbers."""
+    """Something that one of the relays does every so often. ``work`` gives what it did, as numbers.
+
+    ``waits_first``: on a database that knows of no such round, not before its period is over.
+    """
 
     name: str
     every: timedelta
     work: Callable[[ShouldStop], dict[str, int]]
+    waits_first: bool = False
 
 
 def _sweep(should_stop: ShouldStop) -> dict[str, int]:
@@ -78,7 +83,8 @@ ROUNDS = (
     Round("follow", timedelta(seconds=LOOK_EVERY_S), _follow),
     Round("jobs", timedelta(minutes=5), _reconcile_jobs),
     Round("tries", timedelta(minutes=5), _sweep),
-    Round("orphans", timedelta(days=1), _reconcile_blobs),
+    # It deletes pictures, so a new database has a day in which somebody may see whose store it stands before.
+    Round("orphans", timedelta(days=1), _reconcile_blobs, waits_first=True),
 )
 
 
@@ -111,7 +117,7 @@ def do_rounds(should_stop: ShouldStop) -> None:
         if should_stop():
             return
         try:
-            if round_begin(name=one.name, every=one.every):
+            if round_begin(name=one.name, every=one.every, waits_first=one.waits_first):
                 _do(one, should_stop)
         except Error as error:
             # The database went away; the loop goes on and the next look finds it again.
@@ -126,7 +132,10 @@ def _do(one: Round, should_stop: ShouldStop) -> None:
     except DependencyDownError as error:
         ROUND_RUNS.labels(one.name, "waits").inc()
         log.warning("round waits", round=one.name, reason=str(error).strip())
-        round_give_back(name=one.name)
+        round_give_back(name=one.name, every=one.every)
+        return
+    except SweepRefusedError as refused:
+        _tell_refused(one, refused)
         return
     except Error:
         ROUND_RUNS.labels(one.name, "waits").inc()
@@ -143,3 +152,9 @@ def _do(one: Round, should_stop: ShouldStop) -> None:
     if any(done.values()):
         numbers = {name: number for name, number in done.items() if number}
         log.info("round done", round=one.name, **numbers, total_ms=round(spent * 1000, 1))
+
+
+def _tell_refused(one: Round, refused: SweepRefusedError) -> None:
+    """People have to look; it is asked again in its period, for counting lists the whole store."""
+    ROUND_RUNS.labels(one.name, "refused").inc()
+    log.error("round refused", round=one.name, reason=str(refused))

@@ -27,6 +27,8 @@ class Reconciled:
     """Originals deleted that nothing names."""
     orphan_rows: int = 0
     """Blob rows deleted that no asset uses, with their bytes."""
+    refusal: str = ""
+    """Of a dry run: why the bytes would be left alone."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -52,28 +54,38 @@ def reconcile_blobs(
     *,
     orphans_before: timedelta = ORPHANS_BEFORE,
     dry_run: bool = False,
+    force: bool = False,
     should_stop: Callable[[], bool] = bool,
 ) -> Reconciled:
-    """Delete bytes that nothing names.
+    """Delete bytes that nothing names; ``force``: however many they are.
 
     Raises:
+        SweepRefusedError: they are too many; nothing was deleted.
         DependencyDownError: the blob store does not answer.
     """
-    swept = orphans_sweep(older_than=orphans_before, dry_run=dry_run, should_stop=should_stop)
-    return Reconciled(orphan_originals=swept.originals, orphan_rows=swept.rows)
+    swept = orphans_sweep(older_than=orphans_before, dry_run=dry_run, force=force, should_stop=should_stop)
+    return Reconciled(orphan_originals=swept.originals, orphan_rows=swept.rows, refusal=swept.refusal)
 
 
-def reconcile(*, published_before: timedelta, orphans_before: timedelta, dry_run: bool = False) -> Reconciled:
+def reconcile(
+    *,
+    published_before: timedelta,
+    orphans_before: timedelta,
+    dry_run: bool = False,
+    force_orphans: bool = False,
+) -> Reconciled:
     """Both; the jobs first, for somebody waits for them.
 
     Raises:
+        SweepRefusedError: there are too many bytes that nothing names; the jobs are done.
         DependencyDownError: the blob store does not answer; the jobs are done.
     """
     jobs = reconcile_jobs(published_before=published_before, dry_run=dry_run)
-    blobs = reconcile_blobs(orphans_before=orphans_before, dry_run=dry_run)
+    blobs = reconcile_blobs(orphans_before=orphans_before, dry_run=dry_run, force=force_orphans)
     return Reconciled(
         published_again=jobs.published_again,
         requested=jobs.requested,
         orphan_originals=blobs.orphan_originals,
         orphan_rows=blobs.orphan_rows,
+        refusal=blobs.refusal,
     )

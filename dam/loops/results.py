@@ -248,6 +248,7 @@ def _record(entries: Sequence[Entry], words: Vocabulary) -> Counter[str]:
                 delivery_count=delivery.delivery_count,
                 job_id=answer.job_id if answer else None,
                 generation=answer.generation if answer else None,
+                sha256=answer.sha256 if answer else "",
             )
     return Counter(map(str, recorded)) + Counter({_DEAD_LETTERS: len(letters)})
 

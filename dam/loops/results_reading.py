@@ -45,6 +45,7 @@ def _read(delivery: Delivery) -> Entry:
         job_id=dead.job_id,
         generation=dead.generation,
         purpose=dead.purpose,
+        sha256=dead.sha256,
         outcome=Outcome.FAILED,
         reason=FailureReason.DEAD_LETTERED,
         # PostgreSQL keeps no NUL in a text.

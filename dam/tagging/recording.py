@@ -52,6 +52,8 @@ class Answer(NamedTuple):
 
     job_id: int
     generation: int
+    sha256: str
+    """Of the picture that it is about; empty: it does not say."""
     failed: bool
     reason: str
     detail: str
@@ -76,6 +78,7 @@ class Answer(NamedTuple):
         return cls(
             job_id=result.job_id,
             generation=result.generation,
+            sha256=result.sha256,
             failed=result.outcome is Outcome.FAILED,
             reason=result.reason.value if result.reason else "unknown",
             detail=result.detail[:500],
@@ -93,6 +96,7 @@ class _Job(NamedTuple):
 
     id: int
     generation: int
+    sha256: str
     purpose: str
     asset_id: int | None
     asset_version_id: int | None
@@ -103,6 +107,10 @@ class _Job(NamedTuple):
     def is_live(self) -> bool:
         """Whether people see what follows."""
         return self.purpose in LIVE_PURPOSES
+
+    def is_meant_by(self, answer: Answer) -> bool:
+        """Whether the answer is to this job, and not to one that had its number before a restore."""
+        return self.generation == answer.generation and answer.sha256 in {"", self.sha256}
 
 
 class _Asset(NamedTuple):
@@ -135,9 +143,10 @@ def result_record(*, result: TagResult, words: Vocabulary) -> Recorded:
 def answers_record(*, answers: Sequence[Answer], words: Vocabulary) -> list[Recorded]:
     """Store answers and close their jobs, in one transaction, once; returns what each did.
 
-    An answer to a closed or unknown job changes nothing, and neither does one of an older generation
-    than a job issued since, beyond closing its own job. Of two answers to one job the first counts. One that
-    people would see, of a version that is withdrawn, counts as none: its job stays open.
+    An answer to a closed or unknown job, or to another picture than its job's, changes nothing, and neither
+    does one of an older generation than a job issued since, beyond closing its own job. Of two answers to one
+    job the first counts. One that people would see, of a version that is withdrawn, counts as none: its job
+    stays open.
 
     Raises:
         ValueError: an answer lacks what it needs; none of them is recorded.
@@ -155,7 +164,7 @@ def answers_record(*, answers: Sequence[Answer], words: Vocabulary) -> list[Reco
         newest = dict(rows_read(recording_sql.NEWEST_GENERATIONS, list(assets)))
         for answer in answers:
             job = jobs.get(answer.job_id)
-            if job is None or job.generation != answer.generation:
+            if job is None or not job.is_meant_by(answer):
                 recorded.append(Recorded.IGNORED)
                 continue
             if job.is_live and newest[job.asset_id] <= job.generation and models.has_withdrawn(answer.model):

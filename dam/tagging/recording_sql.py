@@ -20,7 +20,7 @@ PREDICTION_COLUMNS: Mapping[str, str] = {
 
 # Locks, in the order in which everybody takes them, after that of the model versions.
 LOCK_OPEN_JOBS = """
-SELECT id, generation, purpose, asset_id, asset_version_id, bulk, created_at FROM jobs_taggingjob
+SELECT id, generation, sha256, purpose, asset_id, asset_version_id, bulk, created_at FROM jobs_taggingjob
 WHERE id = ANY(%s) AND state IN ('queued', 'published')
 ORDER BY id FOR NO KEY UPDATE
 """

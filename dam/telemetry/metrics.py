@@ -28,10 +28,11 @@ JOBS_PUBLISHED = Counter("vitrine_jobs_published", "Jobs that went to their queu
 JOBS_REFUSED = Counter(
     "vitrine_jobs_refused", "Jobs that stay queued because their queue was full when they came.", ["queue"]
 )
-ROUND_RESULTS = ("done", "waits", "failed")
+ROUND_RESULTS = ("done", "waits", "refused", "failed")
 ROUND_RUNS = Counter(
     "vitrine_round_runs",
-    "Regular rounds: done, waits (something was down; it is due again) or failed (a fault of ours).",
+    "Regular rounds: done, waits (something was down; it is due again), refused (it would have deleted too "
+    "much) or failed (a fault of ours).",
     ["round", "result"],
 )
 ROUND_SECONDS = Histogram(

@@ -50,6 +50,23 @@ def test_an_answer_to_an_unknown_job_is_ignored(asset: Asset) -> None:
     assert Prediction.objects.count() == 0
 
 
+@pytest.mark.parametrize("of_another", [answer, failure], ids=["tagged", "failed"])
+def test_an_answer_to_another_picture_of_the_same_job_number_changes_nothing(
+    asset: Asset, of_another
+) -> None:
+    """As after a restore, which gives numbers of jobs out again."""
+    job = TaggingJob.objects.get()
+    made = of_another(job, SURE) if of_another is answer else of_another(job)
+    stranger = made.model_copy(update={"sha256": "0" * 64})
+    assert result_record(result=stranger, words=vocabulary()) is Recorded.IGNORED
+    asset.refresh_from_db()
+    job.refresh_from_db()
+    assert (asset.state, job.state) == ("pending", "queued")
+    assert Prediction.objects.count() == 0
+    ours = answer(job, SURE).model_copy(update={"sha256": job.sha256})
+    assert result_record(result=ours, words=vocabulary()) is Recorded.TAGGED
+
+
 def test_an_answer_of_an_older_generation_is_superseded(asset: Asset) -> None:
     old = TaggingJob.objects.get()
     new = asset_request_tags(asset=asset)

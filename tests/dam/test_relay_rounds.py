@@ -37,8 +37,25 @@ def test_of_many_relays_one_begins_a_round_until_it_is_due_again() -> None:
     assert not round_begin(name="orphans", every=every)
     age_round("orphans", by="1 minute")
     assert round_begin(name="orphans", every=every)
-    round_give_back(name="orphans")
+    round_give_back(name="orphans", every=every)
     assert round_begin(name="orphans", every=every)
+    assert not round_begin(name="orphans", every=every)
+
+
+def test_of_many_relays_none_begins_a_round_at_once_that_waits_first() -> None:
+    every = timedelta(hours=1)
+    begun: list[bool] = []
+
+    def begin() -> None:
+        begun.append(round_begin(name="orphans", every=every, waits_first=True))
+
+    with in_threads(*[begin] * 4):
+        pass
+    assert begun == [False] * 4
+    age_round("orphans", by="1 hour")
+    assert round_begin(name="orphans", every=every, waits_first=True)
+    round_give_back(name="orphans", every=every)
+    assert round_begin(name="orphans", every=every, waits_first=True)
 
 
 def test_a_running_relay_publishes_again_what_has_no_answer_for_too_long(

@@ -122,6 +122,33 @@ def test_tables_that_are_not_there_cost_an_answer_no_attempt(
     assert broker.depths()[f"{RESULTS}.dead"].ready == 0
 
 
+def test_what_is_said_of_another_picture_under_the_number_of_a_job_changes_nothing(
+    broker: PostgresTransport, upload: Callable[..., Asset], words: None
+) -> None:
+    """As by what lies in the broker still when a restored catalogue gives numbers of jobs out again."""
+    asset = upload()
+    with broker.publisher() as publisher:
+        jobs_publish(publisher=publisher)
+        (request,) = requests(broker)
+        before = request.model_copy(update={"sha256": "0" * 64})
+        publisher.publish([Message(RESULTS, answer(before)) for answer in (tagged_answer, failed_answer)])
+        publisher.publish([Message(BULK, before.model_dump_json().encode())])
+    with broker.consumer([BULK]) as consumer:
+        consumer.reject(*consumer.receive(limit=1, wait_s=SOON), reason="too late")
+    ignored = {"outcome": "ignored"}
+    counted = REGISTRY.get_sample_value("vitrine_answers_recorded_total", ignored) or 0
+    record_all(broker)
+    assert REGISTRY.get_sample_value("vitrine_answers_recorded_total", ignored) == counted + 3
+    assert nothing_waits(broker)
+    assert _is_pending(asset)
+    assert DeadLetter.objects.get().job is None, "a replay would be of the wrong picture"
+    with broker.publisher() as publisher:
+        publisher.publish([Message(RESULTS, tagged_answer(request))])
+    record_all(broker)
+    asset.refresh_from_db()
+    assert (asset.state, asset.jobs.get().state) == ("tagged", "done")
+
+
 def test_an_answer_that_nobody_can_read_takes_no_neighbour_with_it(
     broker: PostgresTransport, upload: Callable[..., Asset]
 ) -> None:

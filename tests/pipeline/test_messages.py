@@ -51,7 +51,7 @@ def test_a_result_without_the_optional_fields_decodes() -> None:
         b'"model":{"name":"m","version":1,"preprocess_id":"p","vocabulary_id":"v","embedding_id":"e"}}'
     )
     assert (result.reason, result.picture, result.renditions, result.stage_ms) == (None, None, (), {})
-    assert (result.predict_share_ms, result.traceparent) == (None, "")
+    assert (result.predict_share_ms, result.traceparent, result.sha256) == (None, "", "")
     assert result.embedding() is None
 
 

@@ -29,7 +29,7 @@ def test_a_picture_is_tagged_with_scores_embedding_facts_and_renditions(
 
     assert (result.outcome, result.reason) == (Outcome.TAGGED, None)
     assert (result.job_id, result.generation, result.purpose) == (request.job_id, 1, Purpose.LIVE)
-    assert result.request_id == request.request_id
+    assert (result.sha256, result.request_id) == (request.sha256, request.request_id)
     assert result.model == model_spec().identity
     means = pictures.corners(200, 100).reshape(-1, 3).mean(axis=0) / 255
     assert {s.label: pytest.approx(s.score, abs=0.01) for s in result.scores} == dict(
@@ -117,6 +117,7 @@ def test_a_blob_that_is_not_there_fails_as_missing(start_worker: Start, desk: De
     results = desk.answers(desk.ask(gone, no_key))
 
     assert [result.reason for result in results] == [FailureReason.MISSING_BLOB] * 2
+    assert [result.sha256 for result in results] == [gone.sha256, no_key.sha256]
     assert "passwd" not in results[1].detail
 
 

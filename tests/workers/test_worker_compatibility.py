@@ -82,6 +82,7 @@ def _as_said_by(worker: str, body: bytes) -> bytes:
         return json.dumps(said | NEWER).encode()
     for name in (
         "schema_version",
+        "sha256",
         "detail",
         "renditions",
         "stage_ms",

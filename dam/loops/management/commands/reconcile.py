@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from dam.assets.orphans import SweepRefusedError
 from dam.loops.reconcile import Reconciled, reconcile
 from pipeline.ports import DependencyDownError
 
@@ -45,6 +46,11 @@ class Command(BaseCommand):
             metavar="AGE",
             help="delete unnamed bytes that are as old as this (default: 24h)",
         )
+        parser.add_argument(
+            "--force-orphans",
+            action="store_true",
+            help="delete unnamed bytes even if they are so many that this looks like the wrong database",
+        )
         parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
         parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
@@ -54,8 +60,9 @@ class Command(BaseCommand):
                 published_before=options["published_before"],
                 orphans_before=options["orphans_before"],
                 dry_run=options["dry_run"],
+                force_orphans=options["force_orphans"],
             )
-        except DependencyDownError as error:
+        except (DependencyDownError, SweepRefusedError) as error:
             raise CommandError(f"the jobs are done, the bytes are not: {error}") from error
         if options["json"]:
             self.stdout.write(json.dumps(done.as_dict() | {"dry_run": options["dry_run"]}))
@@ -70,4 +77,7 @@ def _sentences(done: Reconciled, *, dry_run: bool) -> str:
         f"orphan originals deleted {done.orphan_originals}",
         f"unused blobs deleted     {done.orphan_rows}",
     )
-    return "\n".join((*(("nothing was changed; what would be done:",) if dry_run else ()), *lines))
+    if not dry_run:
+        return "\n".join(lines)
+    refusal = (f"the bytes would be left alone: {done.refusal}",) if done.refusal else ()
+    return "\n".join(("nothing was changed; what would be done:", *lines, *refusal))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 
@@ -17,6 +18,7 @@ from dam.library import status_facts
 from dam.library.status_words import ROUNDS
 from dam.loops import housekeeping
 from dam.monitoring.lately import Lately
+from dam.monitoring.places import disks_read
 from dam.monitoring.queues import QueueState
 from dam.rollout.models import Rollout
 from dam.rollout.services import serving_report
@@ -43,11 +45,17 @@ def answers(read):
     return Lately(read, every_s=0, patience_s=30)
 
 
+def roomy():
+    """The disks of this machine, half empty, however full they are."""
+    return tuple(replace(disk, free_bytes=disk.size_bytes // 2) for disk in disks_read())
+
+
 @pytest.fixture(autouse=True)
 def well(monkeypatch, anna: User):
-    """Anna is staff, the relay does its rounds, and whatever is asked beside the page is well."""
+    """Anna is staff, the relay does its rounds, disks have room, whatever is asked beside the page is well."""
     User.objects.filter(pk=anna.pk).update(is_staff=True)
     Round.objects.create(name="rollout", begun_at=timezone.now())
+    monkeypatch.setattr(status_facts, "disks_read", roomy)
     monkeypatch.setattr(status_facts, "_queues", answers(queues))
     monkeypatch.setattr(status_facts, "_blob_store", answers(str))
     # The real one reads by a connection of its own, which does not see what a test has not committed.

@@ -15,7 +15,7 @@ DEPLOY := .venv-deploy
 DEPLOY_READY := $(DEPLOY)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test faults lint fmt bench airflow chart deploy-tools lock clean
+.PHONY: help run train test faults lint fmt bench airflow chart images deploy-tools lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ airflow: $(AIRFLOW_READY) ## Install what runs the DAGs in airflow/, in an envir
 chart: $(DEPLOY_READY) ## Check the Helm chart: lint, render every case, schemas of Kubernetes, policies.
 	@$(DEPLOY)/bin/python deploy/k8s/check.py $(ARGS)
 
+images: | $(VENV)/bin/python ## Build the container images, say their sizes and start times; one: make images ARGS="worker".
+	@$(BIN)/python docker/images.py $(ARGS)
+
 deploy-tools: $(DEPLOY_READY) ## Install what checks images and chart: helm, kubectl, compose, checkov and others.
 
 lock: $(VENV)/bin/python ## Resolve the dependencies again and write the hashed locks.
@@ -67,6 +70,15 @@ lock: $(VENV)/bin/python ## Resolve the dependencies again and write the hashed 
 		requirements/deploy.in --output-file requirements/deploy.txt $(ARGS)
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-deps \
 		requirements/helm.in --output-file requirements/helm.txt $(ARGS)
+	for image in catalogue worker; do \
+		$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+			--extra $$image --extra tracing --constraints requirements/dev.txt pyproject.toml \
+			--output-file requirements/$$image.txt || exit 1; done
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--extra train --extra tracing --constraints requirements/dev.txt pyproject.toml \
+		--output-file requirements/training.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--constraints requirements/dev.txt requirements/build.in --output-file requirements/build.txt
 
 clean: ## Remove what was built and installed; pictures and database in var/ stay.
 	rm -rf $(VENV) $(AIRFLOW) $(DEPLOY) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from importlib.metadata import version
 from typing import NoReturn
 
 from django.core.management import ManagementUtility
@@ -16,6 +17,10 @@ from pipeline.secret_files import secret_source
 
 def main() -> None:
     """Run ``vitrine COMMAND …``; ``vitrine help`` lists the commands."""
+    if sys.argv[1:] in (["--version"], ["version"]):
+        # Ours; Django would tell its own.
+        print(f"vitrine {version('vitrine')}")  # noqa: T201
+        return
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dam.settings")
     try:
         importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])

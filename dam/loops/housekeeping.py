@@ -22,6 +22,7 @@ from dam.tagging.models import Tag
 from dam.tagging.services import claims_derive_all, tries_sweep
 from dam.tagging.undo import versions_follow
 from dam.telemetry.metrics import (
+    ROUND_LAST_REFUSAL,
     ROUND_LAST_SUCCESS,
     ROUND_RESULTS,
     ROUND_RUNS,
@@ -157,4 +158,5 @@ def _do(one: Round, should_stop: ShouldStop) -> None:
 def _tell_refused(one: Round, refused: SweepRefusedError) -> None:
     """People have to look; it is asked again in its period, for counting lists the whole store."""
     ROUND_RUNS.labels(one.name, "refused").inc()
+    ROUND_LAST_REFUSAL.labels(one.name).set_to_current_time()
     log.error("round refused", round=one.name, reason=str(refused))

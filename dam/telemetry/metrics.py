@@ -43,6 +43,11 @@ ROUND_LAST_SUCCESS = Gauge(
     "When this relay last did a regular round; several relays share them, so take the latest.",
     ["round"],
 )
+ROUND_LAST_REFUSAL = Gauge(
+    "vitrine_round_last_refusal_timestamp_seconds",
+    "When this relay refused to do the round, because it would have deleted too much.",
+    ["round"],
+)
 
 # ----------------------------------------------------------------- writer
 

@@ -53,7 +53,11 @@ class Site:
         }
 
     def _trouble(self) -> str:
-        connection = _connection(self._master.LISTENERS[0].getsockname())
+        # A list that the master empties when it begins to stop.
+        listeners = list(self._master.LISTENERS)
+        if not listeners:
+            return "it is about to end"
+        connection = _connection(listeners[0].getsockname())
         with contextlib.closing(connection):
             try:
                 connection.request("GET", "/readyz", headers={"Host": _host()})

@@ -143,6 +143,8 @@ def test_a_round_that_refuses_says_what_to_do_and_asks_again_a_day_later(store: 
         assert word in line["reason"]
     assert stored(store) == 2
     assert REGISTRY.get_sample_value("vitrine_round_runs_total", refused) == before + 1
+    at = REGISTRY.get_sample_value("vitrine_round_last_refusal_timestamp_seconds", {"round": "orphans"})
+    assert at == pytest.approx(time.time(), abs=60)
 
 
 @pytest.mark.usefixtures("_only_orphans")

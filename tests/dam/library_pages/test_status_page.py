@@ -52,7 +52,7 @@ def roomy():
 
 @pytest.fixture(autouse=True)
 def well(monkeypatch, anna: User):
-    """Anna is staff, the relay does its rounds, disks have room, whatever is asked beside the page is well."""
+    """Anna is staff, the relay does its rounds, disks have room, and what the page asks is well."""
     User.objects.filter(pk=anna.pk).update(is_staff=True)
     Round.objects.create(name="rollout", begun_at=timezone.now())
     monkeypatch.setattr(status_facts, "disks_read", roomy)

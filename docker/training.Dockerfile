@@ -1,0 +1,94 @@
+# What makes models and watches over them, python -m model_training …, and MLflow's server.
+#
+#   docker build -f docker/training.Dockerfile -t vitrine/training:0.1.0 .      (BuildKit; `make images` builds all)
+#
+# For a build that can be repeated, name the base by its digest:
+#   --build-arg BASE_IMAGE=python:3.11-slim-bookworm@sha256:…
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+# The environment never holds pip: another one installs into it.
+FROM ${BASE_IMAGE} AS tools
+RUN python3 -m venv /opt/tools && python3 -m venv --without-pip /opt/vitrine
+COPY requirements/build.txt /tmp/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/tools/bin/pip install --disable-pip-version-check --no-compile --require-hashes --only-binary :all: \
+        -r /tmp/build.txt
+
+# Our own code, the same in every image and in a layer of its own: while the lock stays, an upgrade loads that alone.
+FROM tools AS vitrine
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY dam dam
+COPY model_training model_training
+COPY pipeline pipeline
+COPY workers workers
+RUN /opt/tools/bin/pip wheel --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir /tmp/wheel . && \
+    /opt/tools/bin/pip --python /opt/vitrine/bin/python install --disable-pip-version-check --no-compile --no-deps \
+        --no-index --prefix /out/opt/vitrine /tmp/wheel/*.whl && \
+    /opt/vitrine/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /out /out/opt/vitrine/lib
+
+FROM tools AS dependencies
+COPY requirements/training.txt /tmp/
+# The lock names every file by its hash. Some packages of plain Python come as source: what packs them is locked
+# like the rest, and nothing is compiled here, for there is no compiler.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/tools/bin/pip --python /opt/vitrine/bin/python install --disable-pip-version-check --no-compile \
+        --require-hashes --only-binary :all: -r /tmp/build.txt && \
+    /opt/tools/bin/pip --python /opt/vitrine/bin/python install --disable-pip-version-check --no-compile \
+        --require-hashes --no-build-isolation --use-pep517 -r /tmp/training.txt
+WORKDIR /opt/vitrine/lib
+# What only tests and builds read, and what TensorFlow's list of requirements has without ever importing it:
+# 690 MB. Of WordNet the vocabulary is made of 3.0 alone; of botocore as for the catalogue.
+RUN rm -rf python3*/site-packages/clang python3*/site-packages/pyarrow/include \
+        python3*/site-packages/tensorflow/include python3*/site-packages/wn/data/wordnet-3.3 \
+        python3*/site-packages/wn/data/wordnet_ic && \
+    for package in h5py matplotlib numpy pandas pyarrow scipy sklearn; do \
+        find python3*/site-packages/"$package" -type d -name tests -prune -exec rm -r {} + || exit 1; \
+    done && \
+    find python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
+        ! -name s3 ! -name signin ! -name sso ! -name sso-oidc ! -name sts -exec rm -r {} +
+# Byte code that is never compared with its source: nothing at run time may write a newer one.
+RUN /opt/vitrine/bin/python -W ignore -m compileall -q -f -j 0 --invalidation-mode unchecked-hash .
+
+FROM ${BASE_IMAGE}
+# A tmpfs mounted on the state folder takes over its mode, but root owns it: so everybody may write there. The
+# official base has pip, and a standard library without byte code.
+RUN groupadd --gid 10001 vitrine && \
+    useradd --uid 10001 --gid vitrine --home-dir /var/lib/vitrine --no-create-home --shell /usr/sbin/nologin \
+        vitrine && \
+    install -d -m 1777 /var/lib/vitrine && \
+    if python3 -m pip --version >/dev/null 2>&1; then \
+        python3 -m pip uninstall --yes --root-user-action ignore setuptools wheel pip; \
+    fi && \
+    library="$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" && \
+    rm -rf /usr/share/python-wheels "$library/ensurepip" && \
+    python3 -m compileall -q -j 0 -x '/(idlelib|lib2to3|site-packages|test|tkinter|turtledemo)/' "$library"
+COPY --from=dependencies /opt/vitrine /opt/vitrine
+COPY --from=vitrine /out/opt/vitrine /opt/vitrine
+
+ENV PATH=/opt/vitrine/bin:${PATH} \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    TF_ENABLE_ONEDNN_OPTS=1 \
+    VITRINE_HOME=/var/lib/vitrine \
+    VITRINE_HEALTH_HOST=0.0.0.0 \
+    VITRINE_HEALTH_PORT=9464 \
+    VITRINE_LOG_FORMAT=json
+WORKDIR /var/lib/vitrine
+USER 10001:10001
+EXPOSE 9464
+CMD ["python", "-m", "model_training", "--help"]
+
+ARG BASE_IMAGE
+ARG VERSION=unknown
+ARG REVISION=unknown
+ARG CREATED=unknown
+ARG VITRINE_SOURCE=
+LABEL org.opencontainers.image.title="Vitrine training" \
+      org.opencontainers.image.description="Builds, registers and publishes models, and rolls them out; MLflow's server." \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="${VITRINE_SOURCE}" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}"

@@ -53,8 +53,9 @@ airflow: $(AIRFLOW_READY) ## Install what runs the DAGs in airflow/, in an envir
 chart: $(DEPLOY_READY) ## Check the Helm chart: lint, render every case, schemas of Kubernetes, policies.
 	@$(DEPLOY)/bin/python deploy/k8s/check.py $(ARGS)
 
-images: | $(VENV)/bin/python ## Build the container images, say their sizes and start times; one: make images ARGS="worker".
+images: $(if $(ARGS),,$(DEV_READY) $(DEPLOY_READY)) | $(VENV)/bin/python ## Build the container images, run them as one system, try it. Only build: make images ARGS=--short.
 	@$(BIN)/python docker/images.py $(ARGS)
+	@$(if $(ARGS),,$(BIN)/python -m pytest -q tests/deploy/test_images.py tests/e2e/test_containers.py)
 
 deploy-tools: $(DEPLOY_READY) ## Install what checks images and chart: helm, kubectl, compose, checkov and others.
 

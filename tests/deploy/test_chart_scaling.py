@@ -147,6 +147,20 @@ def test_without_keda_workers_are_scaled_by_their_processors(helm: Helm) -> None
     assert scaler["spec"]["metrics"][0]["resource"]["name"] == "cpu"
 
 
+def test_by_itself_it_takes_keda_where_the_cluster_has_it(helm: Helm) -> None:
+    without, beside = helm.template(), helm.template(api_versions="keda.sh/v1alpha1/ScaledObject")
+    scalers = ("ScaledObject", "HorizontalPodAutoscaler")
+    kinds = [[kind for kind in scalers if _scales_workers(rendered, kind)] for rendered in (without, beside)]
+    assert kinds == [["HorizontalPodAutoscaler"], ["ScaledObject"]]
+    for rendered in (without, beside):
+        assert "replicas" not in rendered.one("Deployment", "worker")["spec"]
+
+
+def _scales_workers(rendered: Rendered, kind: str) -> bool:
+    worker = rendered.one("Deployment", "worker")["metadata"]["name"]
+    return any(one["spec"]["scaleTargetRef"]["name"] == worker for one in rendered.of(kind))
+
+
 def test_with_no_scaler_there_are_as_many_workers_as_the_values_say(helm: Helm) -> None:
     rendered = helm.case("none", {"worker": {"replicas": 4}})
     assert rendered.one("Deployment", "worker")["spec"]["replicas"] == 4

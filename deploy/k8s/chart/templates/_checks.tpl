@@ -42,10 +42,10 @@
 {{- end }}
 {{- end }}
 {{- with $values.worker }}
-{{- if and (ne .autoscaling.mode "keda") (lt (int .autoscaling.minReplicas) 1) }}
-{{- fail "worker.autoscaling.minReplicas: only KEDA starts a worker for a queue that nobody reads. Set mode to keda, or minReplicas to 1 or more." }}
+{{- if and (ne (include "vitrine.workers.scaling" $) "keda") (lt (int .autoscaling.minReplicas) 1) }}
+{{- fail "worker.autoscaling.minReplicas: only KEDA starts a worker for a queue that nobody reads. This cluster has no KEDA, or mode says not to use it: set mode to keda, or minReplicas to 1 or more." }}
 {{- end }}
-{{- if and (eq .autoscaling.mode "keda") (not (or (has "tagging.interactive" .queues) (has "tagging.bulk" .queues))) }}
+{{- if and (eq (include "vitrine.workers.scaling" $) "keda") (not (or (has "tagging.interactive" .queues) (has "tagging.bulk" .queues))) }}
 {{- fail "worker.queues: KEDA scales by the length of tagging.interactive and tagging.bulk. Name one of them, or set worker.autoscaling.mode to none." }}
 {{- end }}
 {{- end }}

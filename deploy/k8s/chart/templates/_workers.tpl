@@ -1,3 +1,13 @@
+{{/* Who says how many workers there are: keda, hpa or none. By itself KEDA, where the cluster has it. */}}
+{{- define "vitrine.workers.scaling" -}}
+{{- $mode := .Values.worker.autoscaling.mode }}
+{{- if eq $mode "auto" }}
+{{- ternary "keda" "hpa" (.Capabilities.APIVersions.Has "keda.sh/v1alpha1/ScaledObject") }}
+{{- else }}
+{{- $mode }}
+{{- end }}
+{{- end }}
+
 {{/*
 A Deployment of workers. Takes: root, component, values, queues (a list), replicas (absent: an autoscaler says it).
 

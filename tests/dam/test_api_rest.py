@@ -11,6 +11,7 @@ import yaml
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from PIL import Image
 
@@ -197,9 +198,7 @@ def test_an_outage_makes_the_process_not_ready_and_names_it(monkeypatch):
 
 def test_pending_migrations_make_the_process_not_ready(monkeypatch):
     health.forget_applied_migrations()
-    monkeypatch.setattr(
-        "dam.api.health.MigrationExecutor.migration_plan", lambda *_: [("0002_something", False)]
-    )
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: [("0002_something", False)])
     checks = Client().get("/readyz").json()["checks"]
     assert checks["migrations"]["ok"] is False
     monkeypatch.undo()

@@ -286,6 +286,8 @@ def test_values_that_nobody_can_read_are_told_one_by_one():
             "warning",
         ),
         ({"ALLOWED_HOSTS": ["localhost"]}, configuration.https, "ok"),
+        ({"ALLOWED_HOSTS": ["localhost", "catalogue"]}, configuration.https, "ok"),
+        ({"ALLOWED_HOSTS": ["192.0.2.7"]}, configuration.https, "warning"),
         ({"MAX_UPLOAD_BYTES": 50 << 30}, configuration.limits, "warning"),
     ],
 )

@@ -144,7 +144,11 @@ def _read(name: str, variable: str, read: Callable[[], object]) -> Finding:
 
 
 def _is_public() -> bool:
-    return any(host not in _LOOPBACK for host in settings.ALLOWED_HOSTS)
+    """Whether people elsewhere may know its name; one without a dot is of a network of containers or pods."""
+    return any(
+        host not in _LOOPBACK and (host == "*" or "." in host or ":" in host)
+        for host in settings.ALLOWED_HOSTS
+    )
 
 
 def _covers(host: str, name: str) -> bool:

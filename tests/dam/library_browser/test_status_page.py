@@ -13,7 +13,7 @@ from dam.jobs.models import DeadLetter, Round
 from dam.library import status_facts
 from dam.monitoring.lately import Lately
 from tests.dam.library_browser.scene import MARKS
-from tests.dam.library_pages.test_status_page import queues
+from tests.dam.library_pages.test_status_page import queues, roomy
 
 pytestmark = MARKS
 
@@ -29,7 +29,8 @@ COUNT_LOOKS = """() => document.addEventListener("htmx:beforeRequest", () => {
 
 @pytest.fixture(autouse=True)
 def well(monkeypatch):
-    """The broker answers, and the relay did its round."""
+    """The broker answers, disks have room, and the relay did its round."""
+    monkeypatch.setattr(status_facts, "disks_read", roomy)
     monkeypatch.setattr(status_facts, "_queues", Lately(queues, every_s=0, patience_s=30))
     Round.objects.create(name="rollout", begun_at=timezone.now() + timedelta(hours=1))
 

@@ -52,6 +52,12 @@ def original_sha256(key: str) -> str | None:
     return found[3] if found is not None and found[4] == ORIGINAL else None
 
 
+def key_parts(key: str) -> tuple[str, str] | None:
+    """The hash in a key, and the name there: ``original``, or that of a rendition. None if it is no key."""
+    found = _KEY.fullmatch(key)
+    return (found[3], found[4]) if found is not None else None
+
+
 def checked_key(key: str) -> str:
     """The key, if it is one.
 

@@ -20,6 +20,7 @@ from obstore.exceptions import BaseError
 from pipeline.s3_client import Connections
 from pipeline.s3_errors import Complaints, S3KeyError, S3MissingError
 from pipeline.s3_settings import S3Object, S3Settings
+from pipeline.spooling import Spooled
 
 if TYPE_CHECKING:
     from obstore import Attributes, GetOptions
@@ -134,6 +135,13 @@ class S3Bucket:
                 chunk_size=PART_BYTES,
                 max_concurrency=_PARTS_AT_A_TIME,
             )
+
+    def write_spooled(self, key: str, held: Spooled) -> None:
+        """Store what was spooled; whole or not at all."""
+        if held.path is None:
+            self.write(key, held.data)
+        else:
+            self.write_file(key, held.path)
 
     def remove(self, key: str) -> None:
         """Remove an object; nothing happens if it is not there."""

@@ -11,17 +11,13 @@ An object appears whole or not at all. An interrupted upload in parts shows nowh
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from pipeline.blobs import (
     ORIGINAL,
-    BlobStoreDownError,
     checked_key,
     original_key,
     original_sha256,
@@ -29,8 +25,7 @@ from pipeline.blobs import (
 )
 from pipeline.ports import BlobMissingError, StoredBlob, StoredOriginal
 from pipeline.s3 import PART_BYTES, S3Bucket, S3MissingError, S3Settings, is_askable
-
-_CHUNK = 1 << 20
+from pipeline.spooling import spooled
 
 
 class S3BlobStore:
@@ -63,32 +58,12 @@ class S3BlobStore:
 
         The key is known at the end only, so what does not fit into a part waits in a temporary file.
         """
-        digest, size = hashlib.sha256(), 0
-        with contextlib.ExitStack() as held:
-            memory, file = bytearray(), None
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-                if file is None and size > PART_BYTES:
-                    with _telling_full_disk():
-                        file = held.enter_context(tempfile.NamedTemporaryFile(prefix="vitrine-upload-"))
-                        file.write(memory)
-                    memory.clear()
-                if file is None:
-                    memory += chunk
-                else:
-                    with _telling_full_disk():
-                        file.write(chunk)
-            stored = StoredBlob(sha256=digest.hexdigest(), size=size, key=original_key(digest.hexdigest()))
+        with spooled(stream, in_memory=PART_BYTES) as held:
+            stored = StoredBlob(sha256=held.sha256, size=held.size, key=original_key(held.sha256))
             # Equal bytes need not travel again. If a sweep removes them after this look, the catalogue finds
             # out: it asks once more, under the lock that a sweep takes, before it names them.
             if not self._holds(stored):
-                if file is None:
-                    self._bucket.write(self._at(stored.key), bytes(memory))
-                else:
-                    with _telling_full_disk():
-                        file.flush()
-                    self._bucket.write_file(self._at(stored.key), Path(file.name))
+                self._bucket.write_spooled(self._at(stored.key), held)
         return stored
 
     def put_renditions(self, original_key: str, files: Mapping[str, bytes]) -> dict[str, str]:
@@ -175,11 +150,3 @@ class S3BlobStore:
             # The answer to a question for a header has no body that would name the bucket.
             self._bucket.check()
             raise BlobMissingError(key) from error
-
-
-@contextlib.contextmanager
-def _telling_full_disk() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BlobStoreDownError(f"the temporary folder {tempfile.gettempdir()} failed: {error}") from error

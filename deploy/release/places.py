@@ -29,6 +29,7 @@ PLACES = (
     Place("dam/settings.py", rf'^    "VERSION": "({_VERSION})",$'),
     Place("deploy/k8s/chart/Chart.yaml", rf"^version: ({_VERSION})$"),
     Place("deploy/k8s/chart/Chart.yaml", rf'^appVersion: "({_VERSION})"$'),
+    Place("deploy/k8s/examples/restore.yaml", rf'"vitrine/catalogue:({_VERSION})"'),
     Place("docker/compose.yaml", rf"\$\{{VITRINE_VERSION:-({_VERSION})\}}"),
     Place("docker/compose.local.yaml", rf"\$\{{VITRINE_VERSION:-({_VERSION})\}}"),
     Place("docker/catalogue.Dockerfile", rf"-t vitrine/catalogue:({_VERSION}) "),

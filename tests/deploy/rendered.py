@@ -54,7 +54,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Pod:
-    """What a Deployment, a Job or a test makes pods of."""
+    """What a Deployment, a Job, a CronJob or a test makes pods of."""
 
     rendering: str
     """With which values."""
@@ -127,8 +127,12 @@ class Rendered:
             if one["kind"] == "Pod":
                 yield Pod(self.name, one, one["metadata"]["labels"], one["spec"])
             elif one["kind"] in {"Deployment", "Job"}:
-                template = one["spec"]["template"]
-                yield Pod(self.name, one, template["metadata"]["labels"], template["spec"])
+                yield self._made_by(one, one["spec"]["template"])
+            elif one["kind"] == "CronJob":
+                yield self._made_by(one, one["spec"]["jobTemplate"]["spec"]["template"])
+
+    def _made_by(self, owner: dict[str, Any], template: dict[str, Any]) -> Pod:
+        return Pod(self.name, owner, template["metadata"]["labels"], template["spec"])
 
     def pod(self, component: str) -> Pod:
         """The pod of a component."""
@@ -221,3 +225,13 @@ def annotations(one: Mapping[str, Any]) -> dict[str, str]:
 def own_values() -> dict[str, Any]:
     """The chart's ``values.yaml``."""
     return dict(yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8")))
+
+
+def is_value(values: Values, name: str) -> bool:
+    """Whether a name with dots, as in ``helm --set``, leads to one of the values."""
+    found: Any = values
+    for part in name.split("."):
+        if not isinstance(found, dict) or part not in found:
+            return False
+        found = found[part]
+    return True

@@ -20,6 +20,9 @@ OUTSIDE = {
     "controller": {HTTPS},
     "mlflow": {DATABASE, HTTPS},
     "migrate": {DATABASE},
+    "backup": {DATABASE, HTTPS},
+    "backup-check": {HTTPS},
+    "integrity": {DATABASE, HTTPS},
 }
 INSIDE = {
     ("worker", "model-server", GRPC),

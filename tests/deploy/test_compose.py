@@ -10,7 +10,7 @@ import yaml
 
 from dam.embedded.state import ROOT
 from dam.monitoring.doctor.variables import KNOWN
-from tests.plugins.compose_files import DOCKER, FILES, ONE_SHOTS, VERSION, Config, Configured
+from tests.plugins.compose_files import BY_HAND, DOCKER, FILES, ONE_SHOTS, VERSION, Config, Configured
 
 _PROFILES = {
     "core": {
@@ -20,6 +20,7 @@ _PROFILES = {
     },
     "training": {"mlflow", "controller"},
     "monitoring": {"prometheus", "alertmanager", "grafana"},
+    "backup": set(BY_HAND),
 }
 _TOGETHER = [("core",), ("core", "training"), ("core", "monitoring"), tuple(_PROFILES)]
 _LOCAL = DOCKER / "compose.local.yaml"
@@ -103,7 +104,7 @@ def test_every_file_that_is_mounted_is_there(every_service: dict[str, Config]) -
 def test_every_service_that_runs_on_is_watched_restarted_and_ended_in_time(
     every_service: dict[str, Config],
 ) -> None:
-    for name in every_service.keys() - set(ONE_SHOTS):
+    for name in every_service.keys() - {*ONE_SHOTS, *BY_HAND}:
         service = every_service[name]
         assert service["restart"] == "unless-stopped", name
         assert service["healthcheck"]["test"], name
@@ -176,6 +177,19 @@ def test_database_broker_and_what_uses_them_are_in_a_network_without_a_way_out(
     }
     # The bucket is made inside the object store's own network.
     assert outside == {"catalogue", "object-store", "bucket", "alertmanager"}
+
+
+def test_a_backup_runs_only_when_it_is_asked_for_and_waits_for_no_migrations(whole: Config) -> None:
+    for name in BY_HAND:
+        service = whole["services"][name]
+        assert service["restart"] == "no"
+        # They would fill a database that is to be restored into.
+        assert set(service["depends_on"]) == {"postgres", "bucket"}
+        volumes = {volume["target"]: volume["source"] for volume in service["volumes"]}
+        assert volumes["/backups"] == "backups"
+        # Memory does for no dump.
+        assert service["environment"]["TMPDIR"] in volumes
+        assert not [other for other in whole["services"].values() if name in other.get("depends_on", {})]
 
 
 # ---------------------------------------------------------------------- variables

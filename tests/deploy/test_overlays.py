@@ -56,7 +56,8 @@ def test_an_overlay_puts_everything_into_its_namespace(overlays: dict[str, Rende
 def test_every_overlay_s_patch_is_in_what_it_makes(overlays: dict[str, Rendered]) -> None:
     dev, staging, prod = (overlays[name] for name in ENVIRONMENTS)
     assert {one["spec"]["revisionHistoryLimit"] for one in dev.of("Deployment")} == {1}
-    assert staging.one("PrometheusRule")["metadata"]["labels"]["environment"] == "staging"
+    environments = [one["metadata"]["labels"]["environment"] for one in staging.of("PrometheusRule")]
+    assert environments == ["staging", "staging"]
     grows = prod.one("HorizontalPodAutoscaler", "catalogue")["spec"]["behavior"]
     assert grows["scaleUp"]["policies"] == [{"type": "Pods", "value": 1, "periodSeconds": 60}]
     assert grows["scaleDown"]["stabilizationWindowSeconds"] > 0
@@ -74,6 +75,9 @@ def test_every_overlay_is_what_its_name_says(overlays: dict[str, Rendered]) -> N
         assert one.one("ScaledObject")["spec"]["minReplicaCount"] == (0 if one is staging else 2)
         assert one.of("NetworkPolicy")
         assert one.of("PrometheusRule")
+        saved = one.pod("backup").main()
+        assert _bucket(saved.words[2]) != _bucket(saved.environment["VITRINE_BLOB_URL"])
+        assert one.one("PrometheusRule", "backup")
     assert _fewest(prod, "catalogue") > _fewest(staging, "catalogue") > 1
     named = {pod.spec["priorityClassName"] for pod in prod.pods if "priorityClassName" in pod.spec}
     assert named == {one["metadata"]["name"] for one in prod.of("PriorityClass")}
@@ -82,6 +86,10 @@ def test_every_overlay_is_what_its_name_says(overlays: dict[str, Rendered]) -> N
 def _claims(pod: Pod) -> set[str]:
     volumes = [one["persistentVolumeClaim"] for one in pod.spec["volumes"] if "persistentVolumeClaim" in one]
     return {one["claimName"] for one in volumes}
+
+
+def _bucket(url: str) -> str:
+    return url.removeprefix("s3://").partition("/")[0]
 
 
 def _fewest(rendered: Rendered, component: str) -> int:

@@ -160,6 +160,19 @@ def test_a_stranger_gets_nothing_out_of_the_object_store(
     assert requests.get(bucket, timeout=60).status_code == 403
 
 
+def test_a_backup_is_made_by_one_command_while_everything_runs(system: ComposeSystem) -> None:
+    run = ("run", "--rm", "--no-TTY")
+    stored = system.count("assets_blob", "true")
+    system.compose(*run, "backup")
+    said = system.compose(*run, "--no-deps", "backup", "vitrine", "backups", "/backups", "--check", "--json")
+    # Compose speaks first.
+    told = json.loads(said.splitlines()[-1])
+    (name,) = [one["name"] for one in told["backups"] if one["done"]]
+    assert (told["checked"]["name"], told["checked"]["sound"]) == (name, True)
+    # Renditions, too.
+    assert told["checked"]["files"] > stored > 0
+
+
 def test_a_broker_outage_restarts_nobody_and_loses_nothing(
     system: ComposeSystem, api: requests.Session, toy_pictures: ToyPictures
 ) -> None:

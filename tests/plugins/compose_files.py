@@ -19,6 +19,8 @@ FILES = (DOCKER / "compose.yaml", DOCKER / "compose.local.yaml")
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 ONE_SHOTS = ("bucket", "migrate", "models", "vocabulary")
 """Services that run to their end at every ``up``."""
+BY_HAND = ("backup",)
+"""Services that run to their end when they are asked to, by ``run``."""
 
 Config = dict[str, Any]
 Configured = Callable[..., Config]
@@ -64,5 +66,5 @@ def configured(docker_compose: str) -> Configured:
 @pytest.fixture(scope="session")
 def every_service(configured: Configured) -> dict[str, Config]:
     """Services of all profiles, by name."""
-    found: dict[str, Config] = configured("core", "training", "monitoring")["services"]
+    found: dict[str, Config] = configured("core", "training", "monitoring", "backup")["services"]
     return found

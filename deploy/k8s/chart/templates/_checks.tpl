@@ -13,6 +13,23 @@
 {{- if and $values.models.source.url $values.models.source.existingClaim }}
 {{- fail "models.source: models come from one place. Set models.source.url or models.source.existingClaim, and the other to \"\"." }}
 {{- end }}
+{{- with $values.backup }}
+{{- if and (or .enabled $values.restore.enabled) (empty .to) (empty .persistentVolumeClaim) }}
+{{- fail "backup: nobody says where backups go. Set backup.to to s3://BUCKET/PREFIX, or backup.persistentVolumeClaim to a claim." }}
+{{- end }}
+{{- if and .to .persistentVolumeClaim }}
+{{- fail "backup: backups go to one place. Set backup.to or backup.persistentVolumeClaim, and the other to \"\"." }}
+{{- end }}
+{{- if and .to (hasPrefix (printf "%s/" (trimSuffix "/" $values.blobs.url)) (printf "%s/" (trimSuffix "/" .to))) }}
+{{- fail "backup.to: it lies within blobs.url, so whatever destroys the pictures destroys their backups. Set it to another bucket, or to another prefix at least." }}
+{{- end }}
+{{- if and .persistentVolumeClaim (eq .persistentVolumeClaim $values.blobs.existingClaim) }}
+{{- fail "backup.persistentVolumeClaim: it is the claim of the pictures. Set it to another one." }}
+{{- end }}
+{{- if and .alert.enabled (not .enabled) }}
+{{- fail "backup.alert.enabled: there is no backup to be missed. Set backup.enabled." }}
+{{- end }}
+{{- end }}
 {{- range $name := list "database" "broker" "objectStore" }}
 {{- $ca := (index $values $name).ca }}
 {{- if and $ca.configMap $ca.secret }}

@@ -27,6 +27,9 @@ a changed pod, which rolls by itself, and the job of the migrations needs nothin
 {{- if and (include "vitrine.usesObjectStore" .) (ne .component "mlflow") }}
 {{- include "vitrine.environment.objectStore" .root }}
 {{- end }}
+{{- if and (has "backups" $needs) (hasPrefix "s3://" $values.backup.to) }}
+{{- include "vitrine.environment.backups" .root }}
+{{- end }}
 {{- if has "site" $needs }}
 - {name: VITRINE_SECRET_KEY_FILE, value: /etc/vitrine/secrets/secret-key}
 - name: VITRINE_ALLOWED_HOSTS
@@ -72,6 +75,28 @@ a changed pod, which rolls by itself, and the job of the migrations needs nothin
 {{- end }}
 {{- if or .ca.configMap .ca.secret }}
 - {name: AWS_CA_BUNDLE, value: /etc/vitrine/secrets/object-store-ca.crt}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What differs from the object store of the pictures. Begins a line, if it has any. */}}
+{{- define "vitrine.environment.backups" }}
+{{- with .Values.backup.objectStore }}
+{{- if .endpoint }}
+- {name: VITRINE_BACKUP_S3_ENDPOINT, value: {{ .endpoint | quote }}}
+{{- end }}
+{{- if .region }}
+- {name: VITRINE_BACKUP_S3_REGION, value: {{ .region | quote }}}
+{{- end }}
+{{- if .sse }}
+- {name: VITRINE_BACKUP_S3_SSE, value: {{ .sse | quote }}}
+{{- end }}
+{{- if .sseKmsKeyId }}
+- {name: VITRINE_BACKUP_S3_SSE_KMS_KEY_ID, value: {{ .sseKmsKeyId | quote }}}
+{{- end }}
+{{- if .secret.name }}
+- {name: VITRINE_BACKUP_S3_ACCESS_KEY_FILE, value: /etc/vitrine/secrets/backup-s3-access-key}
+- {name: VITRINE_BACKUP_S3_SECRET_KEY_FILE, value: /etc/vitrine/secrets/backup-s3-secret-key}
 {{- end }}
 {{- end }}
 {{- end }}

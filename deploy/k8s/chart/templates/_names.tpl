@@ -56,6 +56,38 @@ app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- end }}
 
+{{/* Whose rights a component has: the key of `serviceAccount.components`. */}}
+{{- define "vitrine.roles" -}}
+catalogue: catalogue
+relay: catalogue
+writer: catalogue
+monitor: catalogue
+test: catalogue
+worker: worker
+worker-interactive: worker
+model-server: modelServer
+controller: controller
+mlflow: mlflow
+backup: backup
+backup-check: backup
+integrity: backup
+restore: restore
+{{- end }}
+
+{{/*
+The account of a component: its own where it has annotations of its own, else that of all. A restore brings one of its own
+along in any case, for there may be no release yet. Takes: root, component.
+*/}}
+{{- define "vitrine.accountOf" -}}
+{{- $role := get (include "vitrine.roles" .root | fromYaml) .component }}
+{{- $account := include "vitrine.serviceAccountName" .root }}
+{{- $annotations := (index .root.Values.serviceAccount.components $role).annotations }}
+{{- if and .root.Values.serviceAccount.create (or $annotations (eq $role "restore")) }}
+{{- $account = printf "%s-%s" $account (kebabcase $role) }}
+{{- end }}
+{{- $account }}
+{{- end }}
+
 {{/* Reference of an image. Takes: root, image (a key of `images`). A digest says more than a tag, and goes before it. */}}
 {{- define "vitrine.image" -}}
 {{- $image := index .root.Values.images .image }}

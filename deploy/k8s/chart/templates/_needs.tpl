@@ -6,6 +6,7 @@ What each component speaks to: one list, from which follow its variables, its mo
   models                           the place that model versions come from: a bucket, or a claim at /source
   site                             what Django is told: its key, its names, its limits
   token                            of the controller's account
+  backups                          the place of the backups: a bucket, or a claim at /backups
   artifacts, mlflow-database       the bucket and the database of MLflow
   model-server, catalogue, mlflow  other pods of this release
 */}}
@@ -21,6 +22,10 @@ model-server: [models]
 controller: [models, token, model-server, catalogue, mlflow]
 mlflow: [artifacts, mlflow-database]
 migrate: [database, token]
+backup: [database, blobs, backups]
+backup-check: [blobs, backups]
+integrity: [database, blobs]
+restore: [database, blobs, backups]
 test: [database, broker, blobs, site, model-server, catalogue, mlflow]
 {{- end }}
 
@@ -30,6 +35,7 @@ test: [database, broker, blobs, site, model-server, catalogue, mlflow]
 {{- $values := .root.Values }}
 {{- if or (and (has "blobs" $needs) (hasPrefix "s3://" $values.blobs.url))
           (and (has "models" $needs) (hasPrefix "s3://" $values.models.source.url))
+          (and (has "backups" $needs) (hasPrefix "s3://" $values.backup.to))
           (and (has "artifacts" $needs) (hasPrefix "s3://" $values.mlflow.artifacts.url)) -}}
 true
 {{- end }}
@@ -69,6 +75,17 @@ no child's. Takes: root, component. Gives the sources of the projected volume `s
 {{- end }}
 {{- include "vitrine.secrets.authority" (dict "ca" $values.objectStore.ca "path" "object-store-ca.crt") }}
 {{- end }}
+{{- if and (has "backups" $needs) (hasPrefix "s3://" $values.backup.to) }}
+{{- with $values.backup.objectStore.secret }}
+{{- if .name }}
+- secret:
+    name: {{ .name }}
+    items:
+      - {key: {{ .accessKeyKey }}, path: backup-s3-access-key}
+      - {key: {{ .secretKeyKey }}, path: backup-s3-secret-key}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Takes: secret (name, key), path. */}}
@@ -104,6 +121,18 @@ no child's. Takes: root, component. Gives the sources of the projected volume `s
 {{- else if has "models" $needs }}
 {{- .root.Values.models.source.existingClaim }}
 {{- end }}
+{{- end }}
+
+{{/* The claim of the backups, or nothing. Takes: root, component. */}}
+{{- define "vitrine.claimOfBackups" -}}
+{{- if has "backups" (index (include "vitrine.needs" .root | fromYaml) .component) }}
+{{- .root.Values.backup.persistentVolumeClaim }}
+{{- end }}
+{{- end }}
+
+{{/* Where the backups are, as a pod sees it: a bucket, or the claim at /backups. */}}
+{{- define "vitrine.backupPlace" -}}
+{{- ternary "/backups" (trimSuffix "/" .Values.backup.to) (not (empty .Values.backup.persistentVolumeClaim)) }}
 {{- end }}
 
 {{/* Where the models come from, as a pod sees it: a bucket, or the claim at /source. */}}

@@ -14,6 +14,10 @@ What a component may reach, by what it needs. Takes: root, component. Gives the 
 {{- if include "vitrine.usesObjectStore" . }}
 {{- include "vitrine.egress.one" (dict "to" $policy.egress.objectStore.to "ports" (include "vitrine.objectStorePorts" .root | fromYamlArray)) | nindent 0 }}
 {{- end }}
+{{- if and (has "backups" $needs) (hasPrefix "s3://" .root.Values.backup.to) }}
+{{- $endpoint := default .root.Values.objectStore.endpoint .root.Values.backup.objectStore.endpoint | default "https://s3.amazonaws.com" }}
+{{- include "vitrine.egress.one" (dict "to" $policy.egress.backups.to "ports" (include "vitrine.portsOf" (dict "ports" $policy.egress.backups.ports "url" $endpoint) | fromYamlArray)) | nindent 0 }}
+{{- end }}
 {{- if has "model-server" $needs }}
 {{- include "vitrine.egress.pods" (dict "root" .root "component" "model-server" "port" 8500) | nindent 0 }}
 {{- end }}

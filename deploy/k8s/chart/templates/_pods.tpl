@@ -17,7 +17,7 @@ annotations:
 {{/* What all pods have alike. Takes: root, component, values, serviceAccount (optional), grace (seconds; optional). */}}
 {{- define "vitrine.pod.settings" -}}
 {{- $values := .values }}
-serviceAccountName: {{ default (include "vitrine.serviceAccountName" .root) .serviceAccount }}
+serviceAccountName: {{ .serviceAccount | default (include "vitrine.accountOf" .) }}
 # Nothing of Vitrine speaks to Kubernetes.
 automountServiceAccountToken: false
 # Kubernetes would set VITRINE_CATALOGUE_PORT and others, after the names of our Services: our own prefix.
@@ -116,9 +116,15 @@ volumeMounts:
 - {name: source, mountPath: /source}
 {{- else if eq .component "model-server" }}
 - {name: source, mountPath: /source, readOnly: true}
+{{- else if has .component (list "backup" "backup-check" "integrity") }}
+# They only read what they are there to save.
+- {name: blobs, mountPath: /blobs, readOnly: true}
 {{- else }}
 - {name: blobs, mountPath: /blobs}
 {{- end }}
+{{- end }}
+{{- if include "vitrine.claimOfBackups" . }}
+- {name: backups, mountPath: /backups{{ if ne .component "backup" }}, readOnly: true{{ end }}}
 {{- end }}
 {{- end }}
 
@@ -138,6 +144,10 @@ volumeMounts:
 {{- end }}
 {{- with include "vitrine.claim" . }}
 - name: {{ ternary "source" "blobs" (has $.component (list "controller" "model-server")) }}
+  persistentVolumeClaim: {claimName: {{ . }}}
+{{- end }}
+{{- with include "vitrine.claimOfBackups" . }}
+- name: backups
   persistentVolumeClaim: {claimName: {{ . }}}
 {{- end }}
 {{- end }}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from dam.integrity.selectors import IntegrityState, integrity_read
 from dam.jobs.ledger import Ledger, ledger
 from dam.jobs.models import DeadLetter
 from dam.monitoring.lately import Known, Lately
@@ -51,6 +52,7 @@ class Facts:
     disks: Sequence[Disk]
     disks_problem: str
     database: DatabaseState
+    integrity: IntegrityState
     failed_jobs: Sequence[FailedJob]
     dead_letters: Sequence[KeptLetter]
     dead_since: datetime | None
@@ -72,6 +74,7 @@ def facts_read() -> Facts:
         disks=disks,
         disks_problem=disks_problem,
         database=database_read(),
+        integrity=integrity_read(),
         failed_jobs=failed_jobs_newest(NEWEST),
         dead_letters=dead_letters_newest(NEWEST),
         dead_since=DeadLetter.objects.filter(state=DeadLetter.State.KEPT)

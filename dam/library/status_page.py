@@ -15,6 +15,7 @@ from dam.library.figures import share
 from dam.library.models_words import heard_text
 from dam.library.policy import member, member_page, page
 from dam.library.status_facts import Facts, facts_read
+from dam.library.status_integrity import integrity_panel
 from dam.library.status_verdict import Trouble, troubles_of
 from dam.library.status_words import (
     failed_rows,
@@ -74,6 +75,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "controller": heard_text(facts.rollout.reported_at, now=facts.state.read_at),
         "rounds": round_rows(facts),
         "places": place_rows(facts),
+        "integrity": integrity_panel(facts.integrity, now=facts.state.read_at),
         "connections": sum(facts.database.connections.values()),
         "failed_jobs": failed_rows(list(facts.failed_jobs)),
         "dead_letters": letter_rows(list(facts.dead_letters)),

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from dam.library.status_facts import Facts
+from dam.library.status_integrity import damage_of, is_stale
 from dam.monitoring.limits import (
     CONNECTIONS_SHARE,
     CONTROLLER_SILENT,
@@ -35,6 +36,7 @@ class Trouble:
         advice: another one: what it means, or what to do.
         place: the part of the page that shows more of it.
         since: when it began, if that is known.
+        href: where the administration lists what is concerned, if it does.
     """
 
     level: Level
@@ -42,6 +44,7 @@ class Trouble:
     advice: str
     place: str
     since: datetime | None = None
+    href: str = ""
 
 
 def troubles_of(facts: Facts) -> list[Trouble]:
@@ -51,6 +54,7 @@ def troubles_of(facts: Facts) -> list[Trouble]:
         *_readers(facts),
         *_model(facts),
         *_relay(facts),
+        *_originals(facts),
         *_ledger(facts),
         *_waiting(facts),
         *_places(facts),
@@ -146,6 +150,19 @@ def _relay(facts: Facts) -> Iterator[Trouble]:
             "Uploads are kept, and reach no worker. Start it, `vitrine relay`, or look into its log.",
             "rounds",
             last,
+        )
+
+
+def _originals(facts: Facts) -> Iterator[Trouble]:
+    if damage := damage_of(facts.integrity):
+        text, advice, href = damage
+        yield Trouble("danger", text, advice, "integrity", href=href)
+    elif is_stale(facts.integrity, now=facts.state.read_at):
+        yield Trouble(
+            "warn",
+            "Nobody has compared database and blob store for long.",
+            "Bytes that changed would not be known. `vitrine integrity` compares them.",
+            "integrity",
         )
 
 

@@ -18,6 +18,9 @@ RELAY_SILENT = timedelta(minutes=3)
 CONTROLLER_SILENT = timedelta(minutes=2)
 """The controller reports every half a minute."""
 
+INTEGRITY_STALE = timedelta(days=35)
+"""Whoever compares database and blob store at all does so every month."""
+
 CONNECTIONS_SHARE = 0.9
 """Of the connections that the database takes."""
 

@@ -102,6 +102,19 @@ DISK_FREE = StateMetric(
 )
 DISK_SIZE = StateMetric("vitrine_disk_size_bytes", "Size of the disk of a place.", ("place",))
 BLOB_STORE_UP = StateMetric("vitrine_blob_store_up", "1 if the blob store answered, else 0.")
+INTEGRITY_FINDINGS = StateMetric(
+    "vitrine_integrity_findings",
+    "Files that are not as the database has them, as the last comparison with the blob store found them.",
+    ("kind", "of"),
+)
+INTEGRITY_LAST_SUCCESS = StateMetric(
+    "vitrine_integrity_last_success_timestamp_seconds",
+    "When the last comparison of database and blob store came to its end.",
+)
+INTEGRITY_SECONDS = StateMetric("vitrine_integrity_seconds", "How long that comparison took.")
+INTEGRITY_READ = StateMetric(
+    "vitrine_integrity_read_bytes", "Bytes of originals that it read to compare their sha256."
+)
 CERTIFICATE_EXPIRY = StateMetric(
     "vitrine_certificate_expiry_timestamp_seconds",
     "When the certificate that an endpoint shows ends.",

@@ -8,6 +8,7 @@ from itertools import chain
 
 import structlog
 
+from dam.integrity.selectors import integrity_read
 from dam.monitoring import metrics
 from dam.monitoring.certificates import certificates_read
 from dam.monitoring.drift import drift_read
@@ -19,6 +20,7 @@ from dam.monitoring.samples import (
     database_samples,
     disk_samples,
     drift_samples,
+    integrity_samples,
     model_samples,
     quality_samples,
     queue_samples,
@@ -50,6 +52,7 @@ def parts_of(settings: MonitorSettings) -> tuple[Part, ...]:
         Part("ledger", settings.monitor_ledger_every_s, _ledger),
         Part("blobs", settings.monitor_every_s, _blobs, (metrics.BLOB_STORE_UP.of(0),)),
         Part("places", settings.monitor_places_every_s, _places),
+        Part("integrity", settings.monitor_places_every_s, _integrity),
         Part("quality", settings.monitor_quality_every_s, _quality),
     )
     if not (endpoints := settings.certificate_endpoints):
@@ -85,6 +88,10 @@ def _blobs() -> Iterator[Sample]:
 
 def _places() -> Iterator[Sample]:
     return disk_samples(disks_read())
+
+
+def _integrity() -> Iterator[Sample]:
+    return integrity_samples(integrity_read())
 
 
 def _certificates(endpoints: tuple[str, ...]) -> Iterator[Sample]:

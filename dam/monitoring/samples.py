@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from dam.integrity.report import FAULTS
+from dam.integrity.selectors import IntegrityState
 from dam.jobs.models import TaggingJob
 from dam.monitoring import metrics
 from dam.monitoring.drift import Drift
@@ -82,6 +84,18 @@ def disk_samples(disks: Iterable[Disk]) -> Iterator[Sample]:
     for disk in disks:
         yield metrics.DISK_FREE.of(disk.free_bytes, disk.place)
         yield metrics.DISK_SIZE.of(disk.size_bytes, disk.place)
+
+
+def integrity_samples(state: IntegrityState) -> Iterator[Sample]:
+    """What the comparisons of database and blob store say; nothing before the first."""
+    if state.standing is not None:
+        for kind, subject in FAULTS:
+            count, _ = state.standing.tally(kind, subject)
+            yield metrics.INTEGRITY_FINDINGS.of(count, kind.value, subject.value)
+    if state.done is not None and state.done.ended_at is not None:
+        yield metrics.INTEGRITY_LAST_SUCCESS.of(state.done.ended_at.timestamp())
+        yield metrics.INTEGRITY_SECONDS.of((state.done.ended_at - state.done.begun_at).total_seconds())
+        yield metrics.INTEGRITY_READ.of(state.done.read_bytes)
 
 
 def quality_samples(quality: Quality) -> Iterator[Sample]:

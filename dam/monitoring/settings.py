@@ -22,7 +22,7 @@ class MonitorSettings(BaseSettings):
     monitor_ledger_every_s: Seconds = 60.0
     """Between two looks at every row for the ledger."""
     monitor_places_every_s: Seconds = 60.0
-    """Between two looks at disks, blob store and certificates."""
+    """Between two looks at disks, certificates and the last comparison with the blob store."""
     monitor_quality_every_s: Seconds = 300.0
     """Between two looks at what people said of tags."""
     monitor_certificates: str = ""

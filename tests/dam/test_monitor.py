@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 
 import psycopg
 import pytest
@@ -90,7 +91,7 @@ def test_a_reading_that_is_not_renewed_vanishes_and_the_time_of_the_last_one_sta
     success = value(registry, "vitrine_monitor_last_success_timestamp_seconds", part="places")
     assert success is not None
     assert before <= success <= time.time()
-    assert value(registry, "vitrine_build_info", version="0.1.0") == 1
+    assert value(registry, "vitrine_build_info", version=version("vitrine")) == 1
 
 
 def test_what_does_not_answer_is_0_at_once_and_what_was_read_before_stays_for_a_while() -> None:
@@ -261,6 +262,6 @@ def test_the_process_serves_the_state_of_catalogue_and_broker_until_it_is_asked_
 
 def test_certificates_are_a_part_only_if_endpoints_are_named() -> None:
     without = [part.name for part in parts_of(MonitorSettings())]
-    assert without == ["state", "queues", "ledger", "blobs", "places", "quality"]
+    assert without == ["state", "queues", "ledger", "blobs", "places", "integrity", "quality"]
     named = parts_of(MonitorSettings(monitor_certificates="localhost:1"))
     assert [part.name for part in named] == [*without, "certificates"]

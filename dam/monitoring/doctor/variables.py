@@ -39,6 +39,10 @@ KNOWN = frozenset(
         *("QUEUE_USER", "QUEUE_USER_FILE"),
         *("S3_ACCESS_KEY", "S3_ACCESS_KEY_FILE", "S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "S3_REGION"),
         *("S3_SECRET_KEY", "S3_SECRET_KEY_FILE", "S3_SSE", "S3_SSE_KMS_KEY_ID"),
+        # Backups: dam/backup.
+        *("BACKUP_S3_ACCESS_KEY", "BACKUP_S3_ACCESS_KEY_FILE", "BACKUP_S3_ENDPOINT", "BACKUP_S3_REGION"),
+        *("BACKUP_S3_SECRET_KEY", "BACKUP_S3_SECRET_KEY_FILE", "BACKUP_S3_SSE", "BACKUP_S3_SSE_KMS_KEY_ID"),
+        "PG_PROGRAMS",
         # The worker: workers/settings.py.
         *("BATCH_SIZE", "DECODE_MEMORY_MB", "DECODE_THREADS", "HEARTBEAT_FILE", "LINGER_MS", "MAX_SCORES"),
         *("MODEL_CA_FILE", "MODEL_SERVERS", "PICTURE_DEADLINE_S", "PREDICT_DEADLINE_S", "QUEUES"),
@@ -67,6 +71,7 @@ _NUMBERS: Mapping[str, tuple[Callable[[str], float], float, float]] = {
 SECRETS = (
     *("DATABASE_URL", "VITRINE_QUEUE_URL", "VITRINE_SECRET_KEY", "VITRINE_QUEUE_USER"),
     *("VITRINE_QUEUE_PASSWORD", "VITRINE_S3_ACCESS_KEY", "VITRINE_S3_SECRET_KEY"),
+    *("VITRINE_BACKUP_S3_ACCESS_KEY", "VITRINE_BACKUP_S3_SECRET_KEY"),
 )
 """What may also lie in a file, named by a variable of this name and ``_FILE``."""
 

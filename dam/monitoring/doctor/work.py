@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from dam.jobs.ledger import ledger
 from dam.monitoring.doctor.findings import Area, Check, Finding, failure, ok, skipped, warning
+from dam.monitoring.doctor.integrity import integrity
 from dam.monitoring.limits import CONTROLLER_SILENT, RELAY_SILENT, SLOW_S, STUCK_S
 from dam.monitoring.state import State, rounds_read, state_read
 from dam.rollout.selectors import rollout_get
@@ -119,6 +120,7 @@ WORK = Area(
         Check("ledger", agreement),
         Check("dead letters", dead_letters),
         Check("failed pictures", failed_pictures),
+        Check("originals", integrity),
         Check("oldest job", oldest_job),
         Check("relay", relay),
         Check("controller", controller),

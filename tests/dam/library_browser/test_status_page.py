@@ -9,6 +9,8 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from dam.integrity.models import IntegrityFinding, IntegrityRun
+from dam.integrity.report import FAULTS, Outcome
 from dam.jobs.models import DeadLetter, Round
 from dam.library import status_facts
 from dam.monitoring.lately import Lately
@@ -53,6 +55,32 @@ def test_the_page_follows_what_happens_and_says_it(open_page: Callable[[str], Pa
         page.set_viewport_size({"width": width, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(OVERFLOWING) == []
+
+
+def test_damaged_originals_are_said_and_lead_to_their_list(open_page: Callable[[str], Page]) -> None:
+    run = IntegrityRun.objects.create(
+        begun_at=timezone.now() - timedelta(hours=2),
+        ended_at=timezone.now(),
+        outcome=Outcome.DONE,
+        command="a test",
+        store="s3://pictures/of-the-museum",
+        originals=1_234_567,
+        read=61_729,
+        damaged=13,
+        tallies=[[kind, of, 5 + number, 70_000_000] for number, (kind, of) in enumerate(FAULTS)],
+    )
+    IntegrityFinding.objects.create(
+        run=run, kind="missing", subject="original", path=f"ab/cd/{'abcd' * 16}/original", size=123
+    )
+    page = open_page("/status/")
+    expect(page.get_by_role("heading", name="13 originals are missing or changed.")).to_be_visible()
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(OVERFLOWING) == []
+
+    page.get_by_role("link", name="Show them").click()
+    expect(page.get_by_role("link", name="abcdabcd")).to_be_visible()
 
 
 def test_a_hidden_tab_does_not_ask_and_asks_when_it_comes_back(open_page: Callable[[str], Page]) -> None:

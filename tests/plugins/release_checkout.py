@@ -16,6 +16,7 @@ IMAGES = ("catalogue", "worker", "training")
 NAMING = (
     "pyproject.toml",
     "dam/settings.py",
+    "deploy/k8s/examples/restore.yaml",
     "docker/compose.yaml",
     "docker/compose.local.yaml",
     *(f"docker/{name}.Dockerfile" for name in IMAGES),

@@ -34,6 +34,8 @@ _log: Any = structlog.get_logger()
 
 # From an acknowledgement to what the broker sends in its place; a busy one needs a part of that.
 _QUIET_S = 1.0
+# Where work never ceases to come, it is never quiet: then what is just on its way pays with an attempt.
+_ARRIVALS_WITHIN_S = 3.0
 # What is asked of the broker may take so long beyond the time of the caller, who then asks again.
 ANSWER_GRACE_S = 1.5
 _FAREWELL_S = 5.0
@@ -204,11 +206,14 @@ class Subscription:
         """Wait until nothing is on its way: every line is full, or nothing has come for a while.
 
         What a quorum queue gives out while it is asked to stop, the broker takes back, which costs an
-        attempt. Nothing is acknowledged meanwhile, so no line is given more than its prefetch.
+        attempt. Nothing is acknowledged meanwhile, so no line is given more than its prefetch; but what comes
+        steadily may take longer to fill one than anybody has who was told to stop.
         """
+        until = time.monotonic() + _ARRIVALS_WITHIN_S
         with self._arrived:
             while not self._lost and not all(line.held >= self._prefetch for line in self._lines):
-                if not self._arrived.wait(_QUIET_S):
+                left_s = until - time.monotonic()
+                if left_s <= 0 or not self._arrived.wait(min(_QUIET_S, left_s)):
                     return
 
     def _cancel(self, answer: Future[None]) -> None:

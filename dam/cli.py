@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import NoReturn
 
@@ -27,7 +29,8 @@ def main() -> None:
     except (ValueError, OSError, ProgrammingError) as error:
         _tell_unsettled(error)
     try:
-        ManagementUtility(["vitrine", *sys.argv[1:]]).execute()
+        with _database():
+            ManagementUtility(["vitrine", *sys.argv[1:]]).execute()
     except (OperationalError, InterfaceError) as error:
         if not _is_unreachable(error):
             raise
@@ -35,6 +38,24 @@ def main() -> None:
         if source := secret_source("DATABASE_URL"):
             sys.exit(f"The database of {source} cannot be reached: {reason}")
         sys.exit("Vitrine does not run: its database cannot be reached. `make run` starts it.")
+
+
+@contextmanager
+def _database() -> Iterator[None]:
+    """Around commands that can work on an embedded system which does not run."""
+    if sys.argv[1:2] not in (["backup"], ["restore"]):
+        yield
+        return
+    # Of weight, and hardly ever needed.
+    from dam.embedded.borrowed import database_for  # noqa: PLC0415
+    from dam.embedded.errors import EmbeddedError  # noqa: PLC0415
+    from dam.embedded.state import home_folder  # noqa: PLC0415
+
+    try:
+        with database_for(sys.argv[1:], home_folder(), os.environ):
+            yield
+    except EmbeddedError as error:
+        sys.exit(str(error))
 
 
 def _tell_unsettled(error: Exception) -> NoReturn:

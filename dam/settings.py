@@ -8,6 +8,8 @@ DATABASE_URL               PostgreSQL (the embedded server of VITRINE_HOME)
 VITRINE_QUEUE_URL          broker of the tagging queues (DATABASE_URL)
 VITRINE_BLOB_URL           blob store: a folder or ``s3://bucket/prefix`` (``VITRINE_HOME/blobs``)
 VITRINE_S3_*               object storage, read by ``pipeline.s3``: see ``docs/storage.md``
+VITRINE_BACKUP_S3_*        where backups go: see ``docs/backup.md``
+VITRINE_PG_PROGRAMS        folder of ``pg_dump`` and ``pg_restore`` (those installed)
 VITRINE_MODEL_NAME         name of the served model (``tagger``)
 VITRINE_SECRET_KEY         signing key (a generated file in VITRINE_HOME); several replicas need the same
 VITRINE_ALLOWED_HOSTS      comma-separated host names (the loopback names)
@@ -117,11 +119,13 @@ INSTALLED_APPS = [
     "dam.assets",
     "dam.tagging",
     "dam.search",
+    "dam.integrity",
     "dam.rollout",
     "dam.monitoring",
     "dam.api",
     "dam.library",
     "dam.loops",
+    "dam.backup",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from html import unescape
 
 from pipeline.blobs import BlobStoreDownError
+from pipeline.ports import BlobMissingError
 
 NO_CREDENTIALS = (
     "there are no credentials for the object store: set VITRINE_S3_ACCESS_KEY and VITRINE_S3_SECRET_KEY, "
@@ -39,7 +40,7 @@ _MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
 _ASKED = re.compile(r"Error performing [A-Z]+ (\S+)")
 
 
-class S3MissingError(Exception):
+class S3MissingError(BlobMissingError):
     """There is no such object. Its text is the key."""
 
 

@@ -61,7 +61,11 @@ class Tree(Protocol):
         ...
 
     def objects(self, under: str = "") -> Iterator[TreeObject]:
-        """All below ``under`` (empty, or ``a/b``) in the order of their paths' bytes."""
+        """All below ``under`` (empty, or ``a/b``) in the order of their paths' bytes.
+
+        An object store that keeps folders, which S3 itself does not, may go through ``a/`` before ``a-b``.
+        Keys of a blob store have no such names beside each other.
+        """
         ...
 
     def head(self, path: str) -> TreeObject | None:
@@ -288,6 +292,7 @@ def _checked(path: str) -> str:
         or path.startswith("/")
         or ".." in parts
         or not path.isprintable()
+        or any(part.startswith(_DRAFT) for part in parts)
     ):
         raise ValueError(f"not a path in this place: {path[:120]!r}")
     return path

@@ -1,0 +1,1 @@
+"""Backups of the whole library, database and bytes, and the way back from one."""

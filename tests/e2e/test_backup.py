@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +30,6 @@ from tests.plugins.system import System, wait_for
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TAGGED = 16
-UNDER_WAY = 80
 # What a restore changes, and nothing else: jobs in the broker's hands, when orphans are swept, its report.
 CHANGED = {"jobs_taggingjob", "jobs_round", "integrity_integrityrun"}
 
@@ -85,28 +88,50 @@ def lost(
     with Plant(tmp_path_factory.mktemp("lost"), models=model_dir, workers=1, web=True, **own) as plant:
         plant.vitrine("import", str(folder_of(folder / "tagged", TAGGED)), "--wait")
         work_of_people(plant)
-        coming = plant.vitrine_started("import", str(folder_of(folder / "under way", UNDER_WAY, seed=2)))
-        wait_for(lambda: plant.ledger()["pending"] > 0, within_s=120, what=plant.last_words)
-        made = json.loads(plant.vitrine("backup", url, "--json").stdout)
-        assert (made["whole"], made["originals"] >= TAGGED) == (True, True)
-        assert made["originals"] < TAGGED + UNDER_WAY, "it was made in the midst of the import"
-
-        # And once more of a moment that we can look at ourselves: all stand still, the import not at its end.
-        wait_for(lambda: published(plant) > 0, within_s=120, what=plant.last_words)
-        coming.send_signal(signal.SIGSTOP)
-        plant.workers[0].pause()
-        plant.relay.stop()
-        plant.writer.stop()
-        wait_for(lambda: published(plant) > 0, within_s=5, what=plant.last_words)
-        again = plant.vitrine("backup", url, "--json", "--keep", "2")
+        with uploads(plant, folder_of(folder / "coming", 8, seed=2)):
+            wait_for(lambda: plant.ledger()["assets"] > TAGGED, within_s=120, what=plant.last_words)
+            made = json.loads(plant.vitrine("backup", url, "--json").stdout)
+            # And once more of a moment that we can look at: all stand still, jobs are in the broker's hands.
+            plant.workers[0].pause()
+            wait_for(lambda: published(plant) > 0, within_s=120, what=plant.last_words)
+            plant.relay.stop()
+            plant.writer.stop()
         ledger = plant.ledger()
+        assert (made["whole"], made["originals"] > TAGGED) == (True, True)
+        assert made["originals"] < ledger["assets"], "it was made in the midst of uploads"
+        assert published(plant) > 0
+        again = plant.vitrine("backup", url, "--json", "--keep", "2")
         found = Lost(rows_of(plant), blobs_of(plant), dict(plant._tokens), ledger)
         found.blobs = {key: found.blobs[key] for key in named_by(plant)}
         made = json.loads(again.stdout)
         assert made["copied"]["files"] < made["originals"] + made["renditions"], "only what was new travelled"
-        coming.kill()
-        coming.communicate()
     return found
+
+
+@contextmanager
+def uploads(plant: Plant, folder: Path) -> Iterator[None]:
+    """While the block runs, pictures come in one after another, each of bytes of its own."""
+    pictures = [path.read_bytes() for path in sorted(folder.iterdir())]
+    stop = threading.Event()
+
+    def work() -> None:
+        with plant.api() as api:
+            for number in itertools.count():
+                content = pictures[number % len(pictures)] + number.to_bytes(8)
+                files = {"file": (f"coming-{number}.jpg", content, "image/jpeg")}
+                answer = api.post(f"{plant.address}/api/v1/assets/", files=files, timeout=60)
+                assert answer.status_code == 201, answer.text
+                # No more than the worker keeps up with, so that little is left to be tagged in the end.
+                if stop.wait(0.05):
+                    return
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(work)
+        try:
+            yield
+        finally:
+            stop.set()
+        coming.result(timeout=120)
 
 
 def folder_of(folder: Path, count: int, *, seed: int = 1) -> Path:

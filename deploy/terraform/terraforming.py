@@ -20,9 +20,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PLUGINS = "VITRINE_TERRAFORM_PLUGINS"
-"""The variable that names a folder of plugins: it holds ``registry.terraform.io/hashicorp/aws/…``."""
+"""The variable that names a folder of plugins: it holds ``HOST/hashicorp/aws/…``."""
 
-_PROVIDER = "registry.terraform.io/hashicorp/aws"
+_PROVIDER = "*/hashicorp/aws"
 _USUAL_PLACES = ("/opt", "/usr/local", "/usr/share", "~/.terraform.d")
 _OLDEST = (1, 11)
 _WITHIN_S = 1200

@@ -240,14 +240,17 @@ class BatchHandler:
         patience_s = self._settings.unknown_label_patience_s
         if all(work.request.purpose is Purpose.SHADOW for work in works):
             patience_s = min(patience_s, _SHADOW_LABEL_PATIENCE_S)
-        until = time.monotonic() + patience_s
+        served_since: float | None = None
 
         def check(error: Exception) -> None:
-            nonlocal until
+            nonlocal served_since
             now = time.monotonic()
             if not isinstance(error, ModelMissingError) or not self._any_version_serves():
-                until = now + patience_s  # an outage, however long, says nothing of the label
-            elif label and now >= until:
+                served_since = None  # an outage, however long, says nothing of the label
+                return
+            # From the first answer of a server that serves: it may have begun to after it was asked.
+            served_since = now if served_since is None else served_since
+            if label and now - served_since >= patience_s:
                 raise _UnknownLabelError(f"the model server knows no version labelled {label!r}")
 
         return check

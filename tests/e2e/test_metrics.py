@@ -66,7 +66,7 @@ def families(text: str) -> dict[str, Metric]:
 
 @pytest.fixture(scope="module")
 def targets(system: System, photos: list[Path]) -> dict[str, dict[str, Any]]:
-    """Where each process tells of itself, after a picture has gone the whole way and was looked for."""
+    """Where each process tells of itself, after a picture has gone the whole way and was found whole."""
     api = system.api()
     with photos[0].open("rb") as file:
         upload = api.post(f"{system.address}/api/v1/assets/", files={"file": file}, timeout=60)
@@ -75,6 +75,7 @@ def targets(system: System, photos: list[Path]) -> dict[str, dict[str, Any]]:
     wait_for(
         lambda: api.get(address, timeout=60).json()["state"] == "tagged", within_s=SOON, what=system.said
     )
+    system.cli("integrity")
     found = json.loads(targets_file(system.home).read_text(encoding="utf-8"))
     return {target["labels"]["service"]: target for target in found}
 

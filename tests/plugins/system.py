@@ -40,7 +40,9 @@ class System:
             for name, value in os.environ.items()
             if name != "DATABASE_URL" and not name.startswith(("VITRINE_", "DJANGO_", "PYTEST_"))
         }
-        return kept | {"VITRINE_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        # Once a minute by itself, which is long to wait for.
+        looks = {"VITRINE_MONITOR_PLACES_EVERY_S": "5"}
+        return kept | looks | {"VITRINE_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
 
     def start(self) -> Self:
         """Start it and wait until it says where it is."""

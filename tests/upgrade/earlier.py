@@ -72,6 +72,8 @@ BEFORE_CLOUD = Earlier(
 )
 """Images and chart, and nothing that checks what lies in the blob store."""
 
+FROM = "VITRINE_UPGRADE_FROM"
+"""Variable with the name of another of them to begin with."""
 ALL = {earlier.name: earlier for earlier in (FIRST, BEFORE_ROLLOUT, BEFORE_TRACES, BEFORE_CLOUD)}
 
 

@@ -13,14 +13,12 @@ import pytest
 from tests.plugins.photos import write_photos
 from tests.plugins.rabbitmq import require_rabbitmq
 from tests.plugins.system import wait_for
-from tests.upgrade.earlier import ALL, BEFORE_TRACES, take_out
+from tests.upgrade.earlier import ALL, BEFORE_TRACES, FROM, take_out
 from tests.upgrade.load import Load, SlowUpload
 from tests.upgrade.two_versions import TwoVersions
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
-FROM = "VITRINE_UPGRADE_FROM"
-"""Variable with the name of another version to begin with."""
 _WITHIN_S = 180
 _MORE = 3
 """Pictures that have to be tagged in each state of the system on the way."""

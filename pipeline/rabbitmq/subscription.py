@@ -35,7 +35,7 @@ _log: Any = structlog.get_logger()
 # From an acknowledgement to what the broker sends in its place; a busy one needs a part of that.
 _QUIET_S = 1.0
 # Where work never ceases to come, it is never quiet: then what is just on its way pays with an attempt.
-_ARRIVALS_WITHIN_S = 3.0
+_ARRIVALS_WITHIN_S = 10.0
 # What is asked of the broker may take so long beyond the time of the caller, who then asks again.
 ANSWER_GRACE_S = 1.5
 _FAREWELL_S = 5.0

@@ -115,12 +115,15 @@ SHUTDOWN_DEADLINE_S = float(os.environ.get("VITRINE_SHUTDOWN_DEADLINE_S") or 25)
 MAX_PIXELS = int(os.environ.get("VITRINE_MAX_PIXELS") or 200_000_000)
 
 INSTALLED_APPS = [
+    "dam.audit",
     "dam.jobs",
     "dam.assets",
     "dam.tagging",
     "dam.search",
     "dam.integrity",
     "dam.rollout",
+    "dam.curation",
+    "dam.sharing",
     "dam.monitoring",
     "dam.api",
     "dam.library",
@@ -144,6 +147,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "dam.telemetry.middleware.RequestTelemetry",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "dam.audit.context.AuditContext",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

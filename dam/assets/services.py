@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.contrib.postgres.search import SearchVector
 from django.db import connection, transaction
 from django.db.models import F, Value
 from django.utils import timezone
 
-from dam.assets.models import Asset, AssetVersion, Blob, Collection
+from dam.assets.models import Asset, AssetVersion, Blob, Collection, Grant, Level
 from dam.assets.naming import clean_filename, normalise, sort_key
 from dam.assets.selectors import assets_visible_to
 from dam.assets.storage import blob_store
@@ -27,6 +27,7 @@ from pipeline.ports import StoredBlob
 from pipeline.preprocess import Header, Limits, RefusedPictureError, read_header
 
 ROOT_COLLECTION = "Library"
+MANAGERS = "Content managers"
 # Failures that are not the picture's own: its bytes, sent again, deserve another try.
 MENDED_BY_UPLOAD = frozenset({FailureReason.MISSING_BLOB, FailureReason.DEAD_LETTERED})
 
@@ -54,6 +55,10 @@ def root_collection() -> Collection:
         root = Collection.objects.filter(depth=1, name=ROOT_COLLECTION).first()
         if root is None:
             root = Collection.objects.add_root(create_kwargs={"name": ROOT_COLLECTION})
+            # A new library is open to who has an account there; its managers narrow that.
+            managers, _ = Group.objects.get_or_create(name=MANAGERS)
+            Grant.objects.create(collection=root, level=Level.CONTRIBUTE)
+            Grant.objects.create(collection=root, group=managers, level=Level.MANAGE)
         return root
 
 

@@ -6,7 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
-from pgvector.django import HalfVectorField
+from pgvector.django import HalfVectorField, HnswIndex
 
 EMBEDDING_DIMENSIONS = 320
 
@@ -117,6 +117,51 @@ class Prediction(models.Model):
 
     def __str__(self) -> str:
         return f"prediction of generation {self.generation} for asset {self.asset_id}"
+
+
+class Likeness(models.Model):
+    """What an asset's current file looks like: the columns by which similar pictures are found.
+
+    Derived, as ``Asset.tag_ids`` is: the embedding from the newest live prediction, the fingerprint from the
+    pixels that the worker saw.
+    """
+
+    asset = models.OneToOneField(
+        "assets.Asset", primary_key=True, on_delete=models.CASCADE, related_name="likeness"
+    )
+    embedding_id = models.CharField(max_length=128, blank=True, help_text="The space of the embedding.")
+    embedding = HalfVectorField(dimensions=EMBEDDING_DIMENSIONS, null=True)
+    fingerprint = models.BigIntegerField(
+        null=True, help_text="A difference hash of 64 bits, as a signed number; null until a worker made it."
+    )
+    bands = ArrayField(
+        models.IntegerField(),
+        default=list,
+        help_text="The fingerprint's four bands of 16 bits, each with its place above them.",
+    )
+    paired_at = models.DateTimeField(
+        null=True, help_text="When it was last compared with the rest of the library."
+    )
+
+    class Meta:
+        indexes = (
+            HnswIndex(
+                name="likeness_embedding",
+                fields=["embedding"],
+                m=16,
+                ef_construction=64,
+                opclasses=["halfvec_ip_ops"],
+            ),
+            GinIndex(fields=["bands"], name="likeness_bands"),
+            models.Index(
+                fields=["asset"],
+                condition=Q(paired_at__isnull=True, fingerprint__isnull=False),
+                name="likeness_unpaired",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"likeness of asset {self.asset_id}"
 
 
 class Decision(models.Model):

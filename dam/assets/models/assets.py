@@ -1,28 +1,14 @@
-"""Pictures: where they live, their file history, their bytes."""
+"""Pictures: their file history, their bytes, their rights."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models import Q
-from treebeard.mp_tree import MP_Node
+from django.db.models import Q, Value
 
-
-class Collection(MP_Node):  # type: ignore[misc]  # treebeard has no types
-    """A place in the tree of the library; each asset lives in exactly one, which decides who may see it."""
-
-    name = models.CharField(max_length=200)
-    description = models.TextField(blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    node_order_by: ClassVar[list[str]] = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
+from dam.assets.models.collections import Collection
 
 
 class Blob(models.Model):
@@ -50,6 +36,14 @@ class Asset(models.Model):
         TAGGED = "tagged"
         FAILED = "failed"
 
+    class Release(models.TextChoices):
+        """Whether the people (or the property) shown have agreed."""
+
+        NOT_NEEDED = "not-needed", "not needed"
+        OBTAINED = "obtained"
+        PENDING = "pending"
+        REFUSED = "refused"
+
     collection = models.ForeignKey(Collection, on_delete=models.PROTECT, related_name="assets")
     current_version = models.OneToOneField(
         "AssetVersion", null=True, on_delete=models.PROTECT, related_name="current_of"
@@ -73,6 +67,43 @@ class Asset(models.Model):
     detail = models.CharField(max_length=500, blank=True)
     generation = models.PositiveIntegerField(default=0, help_text="Of the newest job issued.")
 
+    licence = models.CharField(
+        max_length=60,
+        blank=True,
+        db_default="",
+        default="",
+        help_text="An SPDX identifier, or words of your own.",
+    )
+    copyright_holder = models.CharField(max_length=200, blank=True, db_default="", default="")
+    credit = models.CharField(
+        max_length=200,
+        blank=True,
+        db_default="",
+        default="",
+        help_text="The line that stands beside the picture.",
+    )
+    release_status = models.CharField(
+        max_length=12,
+        choices=Release,
+        blank=True,
+        db_default="",
+        default="",
+        help_text="Of who is shown; empty: unknown.",
+    )
+    expires_on = models.DateField(null=True, blank=True, help_text="The last day on which it may be used.")
+    embargo_until = models.DateField(
+        null=True, blank=True, help_text="The first day on which it may be used."
+    )
+
+    trashed_at = models.DateTimeField(null=True, blank=True)
+
+    colours = ArrayField(
+        models.CharField(max_length=10),
+        default=list,
+        blank=True,
+        db_default=Value([], output_field=ArrayField(models.CharField(max_length=10))),
+        help_text="Names of its main colours, the largest first; made by the worker.",
+    )
     tag_ids = ArrayField(models.IntegerField(), default=list, help_text="Shown tags and their ancestors.")
     words = SearchVectorField(help_text="Title, description and file name.", null=True)
 
@@ -89,6 +120,12 @@ class Asset(models.Model):
             models.Index(fields=["taken_at", "id"], name="asset_by_taken"),
             models.Index(fields=["size", "id"], name="asset_by_size"),
             models.Index(fields=["id"], condition=~Q(state="tagged"), name="asset_not_tagged"),
+            models.Index(fields=["trashed_at"], condition=Q(trashed_at__isnull=False), name="asset_in_trash"),
+            models.Index(fields=["expires_on"], condition=Q(expires_on__isnull=False), name="asset_expiring"),
+            models.Index(
+                fields=["embargo_until"], condition=Q(embargo_until__isnull=False), name="asset_embargoed"
+            ),
+            GinIndex(fields=["colours"], name="asset_colours"),
         )
 
     def __str__(self) -> str:
@@ -117,41 +154,3 @@ class AssetVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.filename} (version {self.number})"
-
-
-class SourceFile(models.Model):
-    """A file of a watched source as it was when it was last taken or refused, and what became of it.
-
-    So neither a restart nor a second look takes it twice. A file that changes is taken anew: as another
-    asset, for nobody said that it is the same picture.
-    """
-
-    class Outcome(models.TextChoices):
-        TAKEN = "taken", "a new asset"
-        SAME_BYTES = "same-bytes", "an asset holds the same bytes"
-        REFUSED = "refused"
-
-    key = models.CharField(
-        max_length=64, unique=True, help_text="Hash of source and path, which may be too long for an index."
-    )
-    source = models.CharField(max_length=1024, help_text="Folder or s3://bucket/prefix.")
-    path = models.TextField(help_text="Below the source; bytes that are no UTF-8 are escaped.")
-    fingerprint = models.CharField(max_length=200, help_text="Size and time of change, or the ETag.")
-    outcome = models.CharField(max_length=10, choices=Outcome)
-    reason = models.CharField(max_length=32, blank=True)
-    detail = models.CharField(max_length=500, blank=True)
-    asset = models.ForeignKey(
-        Asset, null=True, blank=True, on_delete=models.SET_NULL, related_name="source_files"
-    )
-    looked_at = models.DateTimeField(auto_now=True)
-
-    class Meta:
-        constraints = (
-            models.CheckConstraint(
-                condition=Q(outcome="refused") ^ Q(reason=""), name="sourcefile_reason_iff_refused"
-            ),
-        )
-        indexes = (models.Index(fields=["source", "outcome"], name="sourcefile_by_source"),)
-
-    def __str__(self) -> str:
-        return self.path

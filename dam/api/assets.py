@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
 from django.http import Http404
+from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
@@ -14,9 +17,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from dam.api.asset_json import asset_json, assets_json
 from dam.api.errors import ProblemError
+from dam.api.etag import IF_MATCH, IF_NONE_MATCH, NOT_MODIFIED, answer, edit_hash, require_match
+from dam.api.pages import sent_by
 from dam.api.problems import problems
 from dam.api.serializers import (
+    AssetChangeSerializer,
     AssetPageSerializer,
     AssetSerializer,
     DecideSerializer,
@@ -24,10 +31,15 @@ from dam.api.serializers import (
     UploadSerializer,
 )
 from dam.api.upload_limit import TooManyBytesError
-from dam.assets.models import Asset
-from dam.assets.selectors import can_change
+from dam.assets.editing import EDITABLE, asset_update, assets_move
+from dam.assets.errors import InvalidChangeError
+from dam.assets.models import Asset, Collection
+from dam.assets.selectors import assets_visible_to, can_change
 from dam.assets.services import asset_create
+from dam.assets.trash import assets_trash
+from dam.assets.tree import collection_get
 from dam.search.compile import tags_named
+from dam.search.reasons import reasons_for
 from dam.search.selectors import asset_get, search_assets
 from dam.tagging.models import Decision, Tag
 from dam.tagging.services import decision_make, decision_withdraw, tag_get_or_create
@@ -63,20 +75,24 @@ class Assets(APIView):
         """One page of what the query finds."""
         asked = SearchQuerySerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
+        user = signed_in(request)
         page = search_assets(
-            user=signed_in(request),
+            user=user,
             query=asked.validated_data["q"],
             sort=asked.validated_data["sort"],
             cursor=asked.validated_data["cursor"] or None,
             limit=asked.validated_data["limit"],
         )
-        body = {
-            "results": page.assets,
-            "next": page.next_cursor,
-            "previous": page.previous_cursor,
-            "notices": page.notices,
-        }
-        return Response(AssetPageSerializer(body).data)
+        reasons = reasons_for(query=asked.validated_data["q"], user=user, assets=page.assets)
+        matched = {pk: [asdict(reason) for reason in found] for pk, found in reasons.items()}
+        return Response(
+            {
+                "results": assets_json(page.assets, matched=matched),
+                "next": page.next_cursor,
+                "previous": page.previous_cursor,
+                "notices": page.notices,
+            }
+        )
 
     @extend_schema(
         operation_id="assets_upload",
@@ -85,7 +101,7 @@ class Assets(APIView):
         responses={
             201: OpenApiResponse(AssetSerializer, description="A new asset; its tagging job is queued."),
             200: OpenApiResponse(AssetSerializer, description="The asset that holds these bytes already."),
-            **problems(400, 411, 413, 415, 422),
+            **problems(400, 403, 411, 413, 415, 422),
         },
     )
     def post(self, request: Request) -> Response:
@@ -98,26 +114,77 @@ class Assets(APIView):
         form = UploadSerializer(data=sent)
         form.is_valid(raise_exception=True)
         file: UploadedFile[Any] = form.validated_data["file"]
+        user = signed_in(request)
+        wanted = form.validated_data.get("collection")
+        place = None if wanted is None else collection_named(user, wanted, field="collection")
         upload = asset_create(
             stream=file.file,  # type: ignore[arg-type]  # a BytesIO or a temporary file
             filename=uploaded_name(file),
-            user=signed_in(request),
+            user=user,
             bulk=form.validated_data["bulk"],
+            collection=place,
         )
-        body = _asset_json(request, upload.asset.pk)
         status = 201 if upload.created else 200
-        return Response(body, status=status, headers={"Location": body["urls"]["self"]})
+        where = reverse("api-asset", args=[upload.asset.pk])
+        return asset_answer(request, upload.asset.pk, status=status, Location=where)
 
 
 class AssetDetail(APIView):
     """One asset."""
 
+    parser_classes = (JSONParser,)
+
     @extend_schema(
-        operation_id="assets_get", summary="Read an asset", responses={200: AssetSerializer, **problems(404)}
+        operation_id="assets_get",
+        summary="Read an asset",
+        parameters=[IF_NONE_MATCH],
+        responses={200: AssetSerializer, **NOT_MODIFIED, **problems(404)},
     )
     def get(self, request: Request, asset_id: int) -> Response:
         """Everything that is known of it."""
-        return Response(_asset_json(request, asset_id))
+        return asset_answer(request, asset_id)
+
+    @extend_schema(
+        operation_id="assets_update",
+        summary="Edit an asset",
+        parameters=[IF_MATCH],
+        request=AssetChangeSerializer,
+        responses={
+            200: AssetSerializer,
+            204: OpenApiResponse(description="Done; it lies now where you do not see it."),
+            **problems(400, 403, 404, 412, 415),
+        },
+    )
+    def patch(self, request: Request, asset_id: int) -> Response:
+        """Texts, rights and collection, by its uploader and who curates there. What is left out stays."""
+        sent, user = sent_by(request, AssetChangeSerializer), signed_in(request)
+        wanted = sent.pop("collection", None)
+        place = None if wanted is None else collection_named(user, wanted, field="collection")
+        with transaction.atomic():
+            if place is not None:
+                # Before the asset, as whoever moves one locks them.
+                Collection.objects.select_for_update(no_key=True, of=("self",)).get(pk=place.pk)
+            asset = _held(request, asset_id)
+            if sent:
+                asset_update(asset=asset, user=user, **sent)
+            if place is not None:
+                assets_move(asset_ids=[asset.pk], collection=place, user=user)
+            # Who moves it to where they see nothing gets the answer all the same.
+            visible = assets_visible_to(user).filter(pk=asset.pk).exists()
+        return asset_answer(request, asset_id) if visible else Response(status=204)
+
+    @extend_schema(
+        operation_id="assets_trash",
+        summary="Put an asset into the trash",
+        parameters=[IF_MATCH],
+        responses={204: None, **problems(403, 404, 412)},
+    )
+    def delete(self, request: Request, asset_id: int) -> Response:
+        """By its uploader and who curates there; `/api/v1/trash/restore/` is the way back."""
+        with transaction.atomic():
+            asset = _held(request, asset_id)
+            assets_trash(asset_ids=[asset.pk], user=signed_in(request))
+        return Response(status=204)
 
 
 class Decisions(APIView):
@@ -137,9 +204,9 @@ class Decisions(APIView):
         form = DecideSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         verdict = Decision.Verdict(form.validated_data["verdict"])
-        tag = _tag_for(form.validated_data["tag"], may_be_new=verdict == Decision.Verdict.ADDED)
+        tag = tag_for(form.validated_data["tag"], may_be_new=verdict == Decision.Verdict.ADDED)
         decision_make(asset=asset, tag=tag, verdict=verdict, user=signed_in(request))
-        return Response(_asset_json(request, asset_id))
+        return asset_answer(request, asset_id)
 
 
 class DecisionDetail(APIView):
@@ -156,23 +223,66 @@ class DecisionDetail(APIView):
         tag = Tag.objects.filter(slug=slug).first()
         if tag is None:
             raise Http404
-        decision_withdraw(asset=asset, tag=tag)
-        return Response(_asset_json(request, asset_id))
+        decision_withdraw(asset=asset, tag=tag, user=signed_in(request))
+        return asset_answer(request, asset_id)
 
 
-def _asset_json(request: Request, asset_id: int) -> Any:
-    return AssetSerializer(asset_get(user=signed_in(request), asset_id=asset_id)).data
+def asset_answer(request: Request, asset_id: int, *, status: int = 200, **headers: str) -> Response:
+    """One asset with its ETag.
+
+    Raises:
+        Asset.DoesNotExist: there is none, or the person may not see it.
+    """
+    asset = asset_get(user=signed_in(request), asset_id=asset_id)
+    return answer(request, asset_json(asset), edit=_edit(asset), status=status, **headers)
+
+
+def _edit(asset: Asset) -> str:
+    return edit_hash([*(getattr(asset, field) for field in EDITABLE), asset.collection_id])
+
+
+def _held(request: Request, asset_id: int) -> Asset:
+    """An asset that the person sees, locked, and as they read it.
+
+    Raises:
+        Asset.DoesNotExist: there is none, or they may not see it.
+    """
+    visible = assets_visible_to(signed_in(request))
+    held = visible.select_for_update(no_key=True, of=("self",)).defer("words").get(pk=asset_id)
+    require_match(request, _edit(held))
+    return held
+
+
+def collection_named(user: User, collection_id: int, *, field: str) -> Collection:
+    """The collection that a body names in that field.
+
+    Raises:
+        InvalidChangeError: there is none, or the person may not see it.
+    """
+    try:
+        return collection_get(user=user, collection_id=collection_id)
+    except Collection.DoesNotExist:
+        raise InvalidChangeError(
+            f"There is no collection {collection_id}, or you may not see it.",
+            field=field,
+            code="unknown-collection",
+        ) from None
 
 
 def _changeable(request: Request, asset_id: int) -> Asset:
     """Raises Asset.DoesNotExist, or PermissionDenied for an asset that the user may only see."""
     asset = asset_get(user=signed_in(request), asset_id=asset_id)
     if not can_change(request.user, asset):
-        raise PermissionDenied("Only its uploader and staff decide on the tags of an asset.")
+        raise PermissionDenied("Only its uploader and who curates its collection decide on its tags.")
     return asset
 
 
-def _tag_for(text: str, *, may_be_new: bool) -> Tag:
+def tag_for(text: str, *, may_be_new: bool) -> Tag:
+    """The tag of that slug, name or synonym, or a new one.
+
+    Raises:
+        ProblemError: 400; there is none, or nothing can be called that.
+    """
     ids = tags_named(text)
     if ids:
         return Tag.objects.get(pk=ids[0])

@@ -25,8 +25,11 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from dam.api.upload_limit import TooManyBytesError
-from dam.assets.models import Asset
+from dam.assets.errors import InvalidChangeError, NotAllowedError
+from dam.assets.models import Album, Asset, AssetVersion, Collection, Grant
+from dam.curation.models import DuplicatePair
 from dam.search.language import SearchError
+from dam.search.models import SavedSearch
 from dam.search.paging import CursorError
 from pipeline.ports import BlobMissingError, DependencyDownError
 from pipeline.preprocess import RefusalReason, RefusedPictureError
@@ -42,6 +45,19 @@ REFUSAL_STATUS: dict[RefusalReason, HTTPStatus] = {
     RefusalReason.NOT_A_PICTURE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     RefusalReason.UNSUPPORTED_FORMAT: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
+
+# What selectors raise alike for what is not there and for what somebody may not see.
+_UNKNOWN = (
+    Album.DoesNotExist,
+    AssetVersion.DoesNotExist,
+    Collection.DoesNotExist,
+    DuplicatePair.DoesNotExist,
+    Grant.DoesNotExist,
+    SavedSearch.DoesNotExist,
+)
+
+# Where a body has another name for what a service takes.
+_NAMES_HERE = {"cover_id": "cover", "asset_ids": "ids"}
 
 
 class ProblemError(APIException):
@@ -97,7 +113,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
 
 
 def _expected(error: Exception) -> dict[str, Any] | None:
-    return _of_upload(error) or _of_reading(error) or _of_framework(error)
+    return _of_upload(error) or _of_change(error) or _of_reading(error) or _of_framework(error)
 
 
 def _of_upload(error: Exception) -> dict[str, Any] | None:  # noqa: PLR0911  # one for each kind
@@ -114,6 +130,19 @@ def _of_upload(error: Exception) -> dict[str, Any] | None:  # noqa: PLR0911  # o
             return problem(413, "too-large", "The body is too large for this address.")
         case MultiPartParserError() | SuspiciousOperation() | BadRequest():
             return problem(400, "bad-request", "The body cannot be read.")
+    return None
+
+
+def _of_change(error: Exception) -> dict[str, Any] | None:
+    match error:
+        case NotAllowedError():
+            return problem(403, "not-allowed", str(error))
+        case InvalidChangeError():
+            field = _NAMES_HERE.get(error.field, error.field)
+            by_field = {"errors": {field: [str(error)]}} if field else {}
+            return problem(400, error.code, str(error), **by_field)
+        case _ if isinstance(error, _UNKNOWN):
+            return problem(404, "not-found", "There is no such thing, or you may not see it.")
     return None
 
 

@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 from dam.api.assets import signed_in
 from dam.api.errors import ProblemError
 from dam.api.problems import problems
-from dam.api.serializers import OpenPredictionSerializer, PredictionSerializer, PredictSerializer
+from dam.api.serializers_tags import OpenPredictionSerializer, PredictionSerializer, PredictSerializer
 from dam.jobs.models import TaggingJob
 from dam.tagging.models import Tag
 from dam.tagging.services import try_create
@@ -51,10 +51,7 @@ class Predict(APIView):
             stream=file.file,  # type: ignore[arg-type]  # a BytesIO or a temporary file
             user=signed_in(request),
         )
-        deadline = time.monotonic() + form.validated_data["wait"]
-        while job.is_open and (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(_LOOK_EVERY_S, left))
-            job.refresh_from_db(fields=["state", "reason", "detail", "answer"])
+        answer_awaited(job, seconds=form.validated_data["wait"])
         return _answer(job)
 
 
@@ -74,6 +71,14 @@ class PredictAnswer(APIView):
         if job is None:
             raise Http404
         return _answer(job)
+
+
+def answer_awaited(job: TaggingJob, *, seconds: float) -> None:
+    """Wait until a job is answered, and no longer than that; its answer is read into it."""
+    deadline = time.monotonic() + seconds
+    while job.is_open and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(_LOOK_EVERY_S, left))
+        job.refresh_from_db(fields=["state", "reason", "detail", "answer"])
 
 
 def _answer(job: TaggingJob) -> Response:

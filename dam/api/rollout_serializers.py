@@ -7,7 +7,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from dam.api.serializers import CountSerializer, ProblemSerializer
+from dam.api.serializers import ProblemSerializer
+from dam.api.serializers_tags import CountSerializer
 from dam.rollout.models import Step
 from dam.rollout.standing import WatchStanding
 from dam.tagging.models import ModelVersion, Tag

@@ -8,11 +8,12 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from dam.api.pages import SORT_NAMES, IdField, StrictSerializer
 from dam.assets.addresses import file_url, rendition_url
 from dam.assets.models import Asset
-from dam.search.paging import SORTS
-from dam.search.selectors import TagSuggestion, rejected_claims, shown_claims
-from dam.tagging.models import Claim, Decision, Tag
+from dam.assets.rights import mark_of
+from dam.search.selectors import rejected_claims, shown_claims
+from dam.tagging.models import Claim, Decision
 
 # ---------------------------------------------------------------- asked for
 
@@ -21,22 +22,9 @@ class SearchQuerySerializer(serializers.Serializer[Any]):
     """A search."""
 
     q = serializers.CharField(default="", allow_blank=True, help_text='Such as `dog -cat`, `tag:"hot dog"`.')
-    sort = serializers.ChoiceField(list(SORTS), default="newest")
+    sort = serializers.ChoiceField(SORT_NAMES, default="newest")
     cursor = serializers.CharField(default="", allow_blank=True, help_text="`next` or `previous` of a page.")
     limit = serializers.IntegerField(default=60, min_value=1, max_value=200)
-
-
-class TagQuerySerializer(serializers.Serializer[Any]):
-    """Which tags."""
-
-    q = serializers.CharField(
-        default="",
-        allow_blank=True,
-        max_length=100,
-        help_text="Beginning of a name, a synonym or a word in them.",
-    )
-    cursor = serializers.CharField(default="", allow_blank=True)
-    limit = serializers.IntegerField(default=20, min_value=1, max_value=200)
 
 
 class UploadSerializer(serializers.Serializer[Any]):
@@ -47,15 +35,21 @@ class UploadSerializer(serializers.Serializer[Any]):
         max_length=None,
     )
     bulk = serializers.BooleanField(default=False, help_text="Nobody waits for it: people go first.")
+    collection = IdField(required=False, help_text="Where to; without: the root.")
 
 
-class PredictSerializer(serializers.Serializer[Any]):
-    """One picture to try."""
+class AssetChangeSerializer(StrictSerializer):
+    """What of an asset to change."""
 
-    file = serializers.FileField(allow_empty_file=True)
-    wait = serializers.FloatField(
-        default=10, min_value=0, max_value=30, help_text="Seconds to wait for the answer."
-    )
+    title = serializers.CharField(required=False, allow_blank=True)
+    description = serializers.CharField(required=False, allow_blank=True)
+    licence = serializers.CharField(required=False, allow_blank=True)
+    copyright_holder = serializers.CharField(required=False, allow_blank=True)
+    credit = serializers.CharField(required=False, allow_blank=True)
+    release_status = serializers.ChoiceField([("", "unknown"), *Asset.Release.choices], required=False)
+    expires_on = serializers.DateField(required=False, allow_null=True)
+    embargo_until = serializers.DateField(required=False, allow_null=True)
+    collection = IdField(required=False, help_text="Where to move it.")
 
 
 class DecideSerializer(serializers.Serializer[Any]):
@@ -108,6 +102,23 @@ class AssetUrlsSerializer(serializers.Serializer[Any]):
     page = serializers.CharField(help_text="For people.")
 
 
+class RefSerializer(serializers.Serializer[Any]):
+    """Something, by id and name."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+
+
+class MatchReasonSerializer(serializers.Serializer[Any]):
+    """Why a search found an asset."""
+
+    kind = serializers.CharField(help_text="tag, title, description, filename, colour, …")
+    text = serializers.CharField(help_text="What of the asset it was.")
+    via = serializers.CharField(
+        help_text="How one leads to the other, such as “tabby is an animal”; or empty."
+    )
+
+
 class AssetSerializer(serializers.Serializer[Asset]):
     """A catalogued picture. The addresses are paths on this server."""
 
@@ -125,6 +136,23 @@ class AssetSerializer(serializers.Serializer[Asset]):
     taken_at = serializers.DateTimeField(allow_null=True)
     camera = serializers.CharField()
     created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+    trashed_at = serializers.DateTimeField(allow_null=True, help_text="Null: not in the trash.")
+    collection = RefSerializer()
+    version = serializers.IntegerField(
+        source="current_version.number", help_text="Of its file: 1, until the file is replaced."
+    )
+    orientation = serializers.SerializerMethodField()
+    colours = serializers.ListField(child=serializers.CharField(), help_text="The largest first.")
+    licence = serializers.CharField(help_text="An SPDX identifier, or words.")
+    copyright_holder = serializers.CharField()
+    credit = serializers.CharField()
+    release_status = serializers.ChoiceField(
+        [("", "unknown"), *Asset.Release.choices], help_text="Of who is shown."
+    )
+    expires_on = serializers.DateField(allow_null=True, help_text="The last day on which it may be used.")
+    embargo_until = serializers.DateField(allow_null=True, help_text="The first day on which it may be used.")
+    mark = serializers.SerializerMethodField(help_text="Why it may not be used today; empty: it may.")
     uploaded_by = serializers.CharField(source="uploaded_by.username", allow_null=True)
     sha256 = serializers.CharField(source="current_version.blob.sha256")
     placeholder = serializers.CharField(
@@ -133,6 +161,25 @@ class AssetSerializer(serializers.Serializer[Asset]):
     urls = serializers.SerializerMethodField()
     tags = serializers.SerializerMethodField(help_text="Suggested and accepted, best first.")
     rejected_tags = serializers.SerializerMethodField()
+    matched = serializers.SerializerMethodField(help_text="Why a search found it; empty without a search.")
+
+    @extend_schema_field(serializers.ChoiceField(["landscape", "portrait", "square"]))
+    def get_orientation(self, asset: Asset) -> str:
+        """As people see it."""
+        if asset.width == asset.height:
+            return "square"
+        return "landscape" if asset.width > asset.height else "portrait"
+
+    @extend_schema_field(serializers.ChoiceField(["", "expired", "embargoed"]))
+    def get_mark(self, asset: Asset) -> str:
+        """Today, in UTC."""
+        return mark_of(asset)
+
+    @extend_schema_field(MatchReasonSerializer(many=True))
+    def get_matched(self, asset: Asset) -> list[dict[str, str]]:
+        """By the search that it was found with."""
+        found: dict[int, list[dict[str, str]]] = self.context.get("matched", {})
+        return found.get(asset.pk, [])
 
     @extend_schema_field(AssetUrlsSerializer)
     def get_urls(self, asset: Asset) -> dict[str, str | None]:
@@ -156,6 +203,14 @@ class AssetSerializer(serializers.Serializer[Asset]):
         return _tags_json(rejected_claims(asset))
 
 
+class AssetListPageSerializer(serializers.Serializer[Any]):
+    """One page of assets."""
+
+    results = AssetSerializer(many=True)
+    next = serializers.CharField(allow_null=True, help_text="`cursor` of the next page.")
+    previous = serializers.CharField(allow_null=True)
+
+
 class AssetPageSerializer(serializers.Serializer[Any]):
     """One page of a search."""
 
@@ -163,103 +218,3 @@ class AssetPageSerializer(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True, help_text="`cursor` of the next page.")
     previous = serializers.CharField(allow_null=True)
     notices = serializers.ListField(child=serializers.CharField(), help_text="What people should know.")
-
-
-class CountSerializer(serializers.Serializer[Any]):
-    """A number of assets, counted up to a bound."""
-
-    value = serializers.IntegerField()
-    exact = serializers.BooleanField(help_text="False: there are more.")
-
-
-class TagSerializer(serializers.Serializer[Tag]):
-    """An entry of the vocabulary."""
-
-    slug = serializers.CharField()
-    name = serializers.CharField()
-    kind = serializers.ChoiceField(Tag.Kind.choices)
-    synonyms = serializers.ListField(child=serializers.CharField())
-    threshold = serializers.FloatField()
-    parents = serializers.SerializerMethodField(help_text="Slugs.")
-    matched = serializers.SerializerMethodField(help_text="The synonym that matched; empty if the name did.")
-    count = serializers.SerializerMethodField(help_text="Assets that you may see; null if not counted.")
-
-    def get_parents(self, tag: Tag) -> list[str]:
-        """Slugs of the tags right above it."""
-        return sorted(parent.slug for parent in tag.parents.all())
-
-    def get_matched(self, tag: Tag) -> str:
-        """The synonym that what was typed is the beginning of."""
-        suggestion = self._suggestion(tag)
-        return suggestion.matched if suggestion else ""
-
-    @extend_schema_field(CountSerializer(allow_null=True))
-    def get_count(self, tag: Tag) -> dict[str, Any] | None:
-        """Bounded; null where nobody counted."""
-        suggestion = self._suggestion(tag)
-        if suggestion is None or suggestion.count is None:
-            return None
-        return {"value": suggestion.count.value, "exact": suggestion.count.exact}
-
-    def _suggestion(self, tag: Tag) -> TagSuggestion | None:
-        found: TagSuggestion | None = self.context.get("suggestions", {}).get(tag.pk)
-        return found
-
-
-class TagPageSerializer(serializers.Serializer[Any]):
-    """Some tags."""
-
-    results = TagSerializer(many=True)
-    next = serializers.CharField(allow_null=True)
-    previous = serializers.CharField(allow_null=True)
-
-
-class PredictedTagSerializer(serializers.Serializer[Any]):
-    """A tag and its probability."""
-
-    slug = serializers.CharField()
-    name = serializers.CharField()
-    score = serializers.FloatField()
-
-
-class PredictedByModelSerializer(serializers.Serializer[Any]):
-    """Which model answered."""
-
-    name = serializers.CharField()
-    version = serializers.IntegerField()
-
-
-class PredictionSerializer(serializers.Serializer[Any]):
-    """What an asset of this picture would be tagged with, best first."""
-
-    id = serializers.IntegerField()
-    tags = PredictedTagSerializer(many=True)
-    model = PredictedByModelSerializer()
-
-
-class OpenPredictionSerializer(serializers.Serializer[Any]):
-    """Not answered yet; ask again at ``Location``."""
-
-    id = serializers.IntegerField()
-    state = serializers.CharField()
-
-
-class LedgerSerializer(serializers.Serializer[Any]):
-    """What became of every upload and every job."""
-
-    assets = serializers.IntegerField()
-    tagged = serializers.IntegerField()
-    pending = serializers.IntegerField()
-    failed = serializers.IntegerField()
-    failed_by_reason = serializers.DictField(child=serializers.IntegerField())
-    jobs = serializers.DictField(child=serializers.IntegerField())
-    forgotten = serializers.IntegerField(help_text="Pending assets without an open job: must be 0.")
-    unproven = serializers.IntegerField(
-        help_text="Tagged assets without a prediction of a version that is not withdrawn: must be 0."
-    )
-    unexplained = serializers.IntegerField(help_text="Failed assets without a failed job: must be 0.")
-    oldest_open_s = serializers.FloatField(
-        allow_null=True, help_text="Seconds since the oldest job that has no answer yet was issued."
-    )
-    dead_letters = serializers.IntegerField(help_text="Messages that a queue gave up, kept for replay.")
-    agrees = serializers.BooleanField()

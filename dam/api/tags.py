@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from dam.api.assets import signed_in
 from dam.api.problems import problems
-from dam.api.serializers import LedgerSerializer, TagPageSerializer, TagQuerySerializer
+from dam.api.serializers_tags import LedgerSerializer, TagPageSerializer, TagQuerySerializer
 from dam.jobs.ledger import ledger
 from dam.search.paging import Sort, cursor_read, cursor_write, page_slice
 from dam.search.selectors import suggest_tags

@@ -3,7 +3,30 @@
 from django.urls import URLPattern, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from dam.api import assets, files, health, model_versions, predict, rollout, tags
+from dam.api import (
+    albums,
+    assets,
+    bulk,
+    collections,
+    downloads,
+    duplicates,
+    facets,
+    files,
+    grants,
+    health,
+    history,
+    me,
+    model_versions,
+    predict,
+    rights,
+    rollout,
+    saved_searches,
+    shares,
+    similar,
+    tags,
+    trash,
+    versions,
+)
 from dam.api.errors import not_found
 
 urlpatterns: list[URLPattern] = [
@@ -23,6 +46,62 @@ urlpatterns: list[URLPattern] = [
         assets.DecisionDetail.as_view(),
         name="api-decision",
     ),
+    path("api/v1/assets/bulk/", bulk.Bulk.as_view(), name="api-bulk"),
+    path("api/v1/assets/facets/", facets.FacetsOfSearch.as_view(), name="api-facets"),
+    path("api/v1/assets/<int:asset_id>/similar/", similar.SimilarToAsset.as_view(), name="api-similar"),
+    path("api/v1/assets/<int:asset_id>/versions/", versions.Versions.as_view(), name="api-versions"),
+    path(
+        "api/v1/assets/<int:asset_id>/versions/<int:number>/restore/",
+        versions.VersionRestore.as_view(),
+        name="api-version-restore",
+    ),
+    path("api/v1/assets/<int:asset_id>/history/", history.AssetHistory.as_view(), name="api-asset-history"),
+    path("api/v1/similar/", similar.SimilarToExample.as_view(), name="api-similar-example"),
+    path("api/v1/similar/<int:job_id>/", similar.SimilarAnswer.as_view(), name="api-similar-answer"),
+    path("api/v1/collections/", collections.Collections.as_view(), name="api-collections"),
+    path(
+        "api/v1/collections/<int:collection_id>/",
+        collections.CollectionDetail.as_view(),
+        name="api-collection",
+    ),
+    path(
+        "api/v1/collections/<int:collection_id>/move/",
+        collections.CollectionMove.as_view(),
+        name="api-collection-move",
+    ),
+    path("api/v1/collections/<int:collection_id>/grants/", grants.Grants.as_view(), name="api-grants"),
+    path(
+        "api/v1/collections/<int:collection_id>/grants/<int:grant_id>/",
+        grants.GrantDetail.as_view(),
+        name="api-grant",
+    ),
+    path("api/v1/albums/", albums.Albums.as_view(), name="api-albums"),
+    path("api/v1/albums/<int:album_id>/", albums.AlbumDetail.as_view(), name="api-album"),
+    path("api/v1/albums/<int:album_id>/assets/", albums.AlbumAssets.as_view(), name="api-album-assets"),
+    path(
+        "api/v1/albums/<int:album_id>/assets/<int:asset_id>/",
+        albums.AlbumAsset.as_view(),
+        name="api-album-asset",
+    ),
+    path("api/v1/searches/", saved_searches.Searches.as_view(), name="api-searches"),
+    path("api/v1/searches/recent/", saved_searches.RecentSearches.as_view(), name="api-recent-searches"),
+    path("api/v1/searches/<int:search_id>/", saved_searches.SearchDetail.as_view(), name="api-search"),
+    path("api/v1/trash/", trash.Trash.as_view(), name="api-trash"),
+    path("api/v1/trash/restore/", trash.TrashRestore.as_view(), name="api-trash-restore"),
+    path("api/v1/trash/purge/", trash.TrashPurge.as_view(), name="api-trash-purge"),
+    path("api/v1/duplicates/", duplicates.Duplicates.as_view(), name="api-duplicates"),
+    path(
+        "api/v1/duplicates/<int:pair_id>/keep/", duplicates.DuplicateKeep.as_view(), name="api-duplicate-keep"
+    ),
+    path(
+        "api/v1/duplicates/<int:pair_id>/dismiss/",
+        duplicates.DuplicateDismiss.as_view(),
+        name="api-duplicate-dismiss",
+    ),
+    path("api/v1/rights/expiring/", rights.Expiring.as_view(), name="api-expiring"),
+    path("api/v1/licences/", rights.Licences.as_view(), name="api-licences"),
+    path("api/v1/history/", history.History.as_view(), name="api-history"),
+    path("api/v1/me/", me.Me.as_view(), name="api-me"),
     path("api/v1/tags/", tags.Tags.as_view(), name="api-tags"),
     path("api/v1/predict/", predict.Predict.as_view(), name="api-predict"),
     path("api/v1/predict/<int:job_id>/", predict.PredictAnswer.as_view(), name="api-predict-answer"),
@@ -44,6 +123,12 @@ urlpatterns: list[URLPattern] = [
         model_versions.ModelTakeBack.as_view(),
         name="api-model-take-back",
     ),
+    path("api/v1/assets/<int:asset_id>/download", downloads.Download.as_view(), name="api-asset-download"),
+    path("api/v1/assets/<int:asset_id>/download/", downloads.Download.as_view(schema=None)),
+    path("api/v1/downloads/zip/", downloads.Zips.as_view(), name="api-zips"),
+    path("api/v1/downloads/zip/<str:key>", downloads.ZipFile.as_view(), name="api-zip"),
+    path("api/v1/shares/", shares.Shares.as_view(), name="api-shares"),
+    path("api/v1/shares/<int:share_id>/", shares.ShareDetail.as_view(), name="api-share"),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
     # (?s): a line break in an address is no way out either.

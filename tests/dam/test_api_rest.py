@@ -65,7 +65,7 @@ def test_tags_are_completed_best_first_with_what_the_user_may_see(api):
         "threshold": 0.5,
         "parents": ["animal"],
         "matched": "",
-        "count": {"value": 1, "exact": True},
+        "count": {"value": 1, "exact": True, "estimated": False},
     }
     assert api.get("/api/v1/tags/", {"q": "hou"}).json()["results"][0]["matched"] == "hound"
 

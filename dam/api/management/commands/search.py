@@ -3,7 +3,8 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from dataclasses import asdict
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rest_framework.renderers import JSONRenderer
@@ -11,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dam.api.serializers import AssetSerializer
+from dam.api.asset_json import assets_json
 from dam.assets.accounts import NoSuchUserError, acting_user
 from dam.assets.models import Asset
 from dam.search.language import SearchError
 from dam.search.paging import SORTS
+from dam.search.reasons import Reason, reasons_for
 from dam.search.selectors import search_assets, shown_claims
 
 _PAGE = 200
@@ -64,9 +66,15 @@ class Command(BaseCommand):
             "query",
             nargs="*",
             type=str.strip,
-            help='words, "exact words", tag:name, -not, OR; nothing: all',
+            help='words, "exact words", begin*, tag:name, width:>2000, -not, OR; nothing: all',
         )
-        parser.add_argument("--user", help="who searches (default: the first administrator)")
+        parser.add_argument(
+            "--as",
+            "--user",
+            dest="user",
+            metavar="USER",
+            help="who searches, and sees what they may see (default: the first administrator)",
+        )
         parser.add_argument("--sort", choices=SORTS, default="newest")
         parser.add_argument("--limit", type=int, default=20, help="how many at most (default: 20)")
         parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
@@ -85,15 +93,17 @@ class Command(BaseCommand):
             raise CommandError(f"{error.message}{place}") from None
         for notice in notices:
             self.stderr.write(notice)
+        why = reasons_for(query=query, user=user, assets=assets)
         if options["json"]:
+            matched = {pk: [asdict(reason) for reason in reasons] for pk, reasons in why.items()}
             body = {
-                "results": AssetSerializer(cast("Any", assets), many=True).data,
+                "results": assets_json(assets, matched=matched),
                 "notices": notices,
                 "more": more,
             }
             self.stdout.write(JSONRenderer().render(body).decode())
         else:
-            self.stdout.write(_table(assets, more=more))
+            self.stdout.write(_table(assets, why, more=more))
 
 
 def _collect(user: Any, query: str, sort: str, limit: int) -> tuple[list[Asset], list[str], bool]:
@@ -110,19 +120,26 @@ def _collect(user: Any, query: str, sort: str, limit: int) -> tuple[list[Asset],
             return assets, list(page.notices), cursor is not None
 
 
-def _table(assets: list[Asset], *, more: bool) -> str:
+def _table(assets: list[Asset], why: dict[int, list[Reason]], *, more: bool) -> str:
     if not assets:
         return "Nothing was found."
     console = Console(width=120, force_terminal=False)
     with console.capture() as captured:
         table = Table()
         table.add_column("id", justify="right")
-        for title in ("name", "state", "tags"):
+        for title in ("name", "state", "tags", *(["matched"] if why else [])):
             table.add_column(title, overflow="fold")
         for asset in assets:
             tags = ", ".join(claim.tag.name for claim in shown_claims(asset))
-            table.add_row(str(asset.pk), Text(asset.filename), asset.state, Text(tags))
+            matched = [Text(_matched(why.get(asset.pk, [])))] if why else []
+            table.add_row(str(asset.pk), Text(asset.filename), asset.state, Text(tags), *matched)
         console.print(table)
         if more:
             console.print("There are more; --limit shows them.")
     return captured.get().rstrip("\n")
+
+
+def _matched(reasons: list[Reason]) -> str:
+    """The best few, without what stands in the table beside them already."""
+    said = [reason.via or f"{reason.kind}: {reason.text}" for reason in reasons if reason.kind != "filename"]
+    return "; ".join(said[:3])

@@ -1,4 +1,4 @@
-"""Who may do what in the Django admin: staff may, until rights are given by collection."""
+"""Who may do what in the Django admin. What belongs to pictures follows their grants besides."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class ByStaff:
         del obj
         return self.has_module_permission(request)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """All staff."""
+        del obj
         return self.has_module_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -40,9 +41,9 @@ class ReadOnlyAdmin(ByStaff, admin.ModelAdmin):  # type: ignore[type-arg]  # gen
 
     show_full_result_count = False
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Rows are made by services."""
-        del request
+        del request, obj
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

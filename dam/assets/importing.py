@@ -117,15 +117,16 @@ def _files_in(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
             yield path
 
 
-def import_file(path: Path, *, user: User) -> ImportedFile:
-    """Catalogue one file, whatever it is.
+def import_file(path: Path, *, user: User, collection: Collection | None = None) -> ImportedFile:
+    """Catalogue one file, whatever it is, in a collection; None: in the root.
 
     Raises:
+        Collection.DoesNotExist, NotAllowedError: the user may put nothing there.
         DependencyDownError, OperationalError: not the file's fault; it was not looked at.
     """
     try:
         with path.open("rb") as stream:
-            return import_stream(path, stream, user=user)
+            return import_stream(path, stream, user=user, collection=collection)
     except OSError as error:
         return ImportedFile(path, reason="unreadable", detail=error.strerror or str(error))
 
@@ -136,10 +137,13 @@ def import_stream(
     """Catalogue what a seekable stream holds under the name of ``path``; raises what the stream does.
 
     Raises:
+        Collection.DoesNotExist, NotAllowedError: the user may put nothing there.
         DependencyDownError, OperationalError: not the file's fault; it was not looked at.
     """
     try:
-        upload = asset_create(stream=stream, filename=path.name, user=user, collection=collection, bulk=True)
+        upload = asset_create(
+            stream=stream, filename=path.name, user=user, collection=collection, bulk=True, revive=False
+        )
     except RefusedPictureError as error:
         return ImportedFile(path, reason=error.reason.value, detail=error.message)
     return ImportedFile(path, asset=upload.asset.pk, new=upload.created, state=upload.asset.state)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC
 from functools import partial
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
-from django.contrib.postgres.search import SearchVector
 from django.db import connection, transaction
-from django.db.models import F, Value
+from django.db.models import Case, F, When
 from django.utils import timezone
 
+from dam.assets.errors import NotAllowedError
 from dam.assets.models import Asset, AssetVersion, Blob, Collection, Grant, Level
-from dam.assets.naming import clean_filename, normalise, sort_key
-from dam.assets.selectors import assets_visible_to
+from dam.assets.naming import clean_filename
+from dam.assets.selectors import assets_visible_to, level_in
 from dam.assets.storage import blob_store
+from dam.assets.trash_selectors import assets_restorable_by
+from dam.assets.versions_facts import file_facts, header_facts
+from dam.assets.words import asset_words_write
+from dam.audit.services import Target, audit_record
 from dam.jobs.models import TaggingJob
 from dam.jobs.services import job_enqueue, jobs_enqueue
 from dam.telemetry.metrics import UPLOAD_BYTES, UPLOADS
@@ -62,26 +65,44 @@ def root_collection() -> Collection:
         return root
 
 
-def asset_create(
+def asset_create(  # noqa: PLR0913  # all by name
     *,
     stream: BinaryIO,
     filename: str,
     user: User,
     collection: Collection | None = None,
     bulk: bool = False,
+    revive: bool = True,
 ) -> Upload:
     """Catalogue the picture in ``stream`` (seekable, at its start) and issue its first job.
+
+    The same bytes again are answered with the picture that has them, if the user may see it: one of that
+    collection before others. If there is none, one that was in that collection comes back from the trash, if
+    the user may take it out.
 
     Bytes are stored before the one transaction that makes asset, version and job: a crash between
     leaves at worst bytes that nothing names.
 
+    Args:
+        stream: the picture.
+        filename: as the person sees it.
+        user: whose picture it becomes.
+        collection: where it is to live; None: in the root.
+        bulk: nobody waits for it.
+        revive: take the same bytes out of the trash; else they are answered with what lies there, so that
+            a program that sends a folder again does not undo what people threw away.
+
     Raises:
         RefusedPictureError: the header already says that this is no picture we take; nothing is kept.
+        Collection.DoesNotExist: the user may not know of the collection; nothing is kept.
+        NotAllowedError: the user may not contribute there; nothing is kept.
         DependencyDownError: the blob store does not answer; nothing is kept.
     """
+    place = collection or root_collection()
     try:
+        _contributor_required(user, place, named=collection is not None)
         header = read_header(stream, limits=upload_limits())
-    except RefusedPictureError:
+    except (RefusedPictureError, NotAllowedError, Collection.DoesNotExist):
         UPLOADS.labels("refused").inc()
         raise
     stream.seek(0)
@@ -92,22 +113,52 @@ def asset_create(
             sha256=stored.sha256,
             defaults={"size": stored.size, "media_type": header.media_type, "key": stored.key},
         )
-        existing = assets_visible_to(user).filter(current_version__blob=blob).order_by("id").first()
+        existing = _same_bytes(blob, user, place) or _same_bytes_in_trash(
+            blob, user, place if revive else None
+        )
         if existing is not None:
             if existing.state == Asset.State.FAILED and existing.reason in MENDED_BY_UPLOAD:
                 asset_request_tags(asset=existing, bulk=bulk)
             transaction.on_commit(partial(_count_upload, "existing", stored.size))
             return Upload(asset=existing, created=False)
+        # It stays while the picture comes: whoever deletes it looks first whether it is empty.
+        Collection.objects.select_for_update(no_key=True, of=("self",)).get(pk=place.pk)
         asset = _asset_insert(
-            blob=blob,
-            header=header,
-            filename=clean_filename(filename),
-            user=user,
-            collection=collection or root_collection(),
+            blob=blob, header=header, filename=clean_filename(filename), user=user, collection=place
         )
         asset_request_tags(asset=asset, bulk=bulk)
         transaction.on_commit(partial(_count_upload, "created", stored.size))
     return Upload(asset=asset, created=True)
+
+
+def _contributor_required(user: User, collection: Collection, *, named: bool) -> None:
+    held = level_in(user, collection.pk)
+    if held is None and named:
+        raise Collection.DoesNotExist
+    if held is None or held < Level.CONTRIBUTE:
+        raise NotAllowedError(
+            f"You may not put pictures into “{collection}”."
+            if named
+            else "Say in which collection the picture is to live: you may not put it beside all others."
+        )
+
+
+def _same_bytes(blob: Blob, user: User, place: Collection) -> Asset | None:
+    found = assets_visible_to(user).filter(current_version__blob=blob)
+    return found.order_by(Case(When(collection=place, then=0), default=1), "id").first()
+
+
+def _same_bytes_in_trash(blob: Blob, user: User, place: Collection | None) -> Asset | None:
+    """One that the user may restore; of ``place`` and restored, unless that is None."""
+    found = assets_restorable_by(user).filter(current_version__blob=blob)
+    if place is not None:
+        found = found.filter(collection=place)
+    asset = found.select_for_update(of=("self",)).order_by("-trashed_at").first()
+    if asset is not None and place is not None:
+        asset.trashed_at = None
+        asset.save(update_fields=["trashed_at", "updated_at"])
+        _told("asset.restore", asset, user)
+    return asset
 
 
 def _count_upload(outcome: str, size: int) -> None:
@@ -136,54 +187,44 @@ def _advisory_lock(name: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
-def _asset_insert(*, blob: Blob, header: Header, filename: str, user: User, collection: Collection) -> Asset:
-    # The digits are kept as the camera's clock showed them, whether or not it wrote its offset from UTC:
-    # that is the time of day that people remember, and one kind of clock to sort by.
-    taken_at = header.taken_at.replace(tzinfo=UTC) if header.taken_at else None
+def _asset_insert(
+    *,
+    blob: Blob,
+    header: Header,
+    filename: str,
+    user: User,
+    collection: Collection,
+) -> Asset:
+    facts = file_facts(header=header, filename=filename, size=blob.size)
     asset = Asset.objects.create(
-        collection=collection,
-        filename=filename,
-        sort_name=sort_key(filename),
-        width=header.width,
-        height=header.height,
-        size=blob.size,
-        media_type=header.media_type,
-        taken_at=taken_at,
-        camera=_camera_name(header),
-        uploaded_by=user,
+        collection=collection, uploaded_by=user, licence=_default_licence(collection), **facts.as_fields()
     )
     version = AssetVersion.objects.create(
-        asset=asset, number=1, blob=blob, filename=filename, header=_facts(header), created_by=user
+        asset=asset,
+        number=1,
+        blob=blob,
+        filename=filename,
+        header=header_facts(header),
+        created_by=user,
     )
-    Asset.objects.filter(pk=asset.pk).update(
-        current_version=version, words=_words(asset.title, asset.description, filename)
-    )
+    Asset.objects.filter(pk=asset.pk).update(current_version=version)
     asset.current_version = version
+    asset_words_write(asset_ids=[asset.pk])
+    _told("asset.create", asset, user)
     return asset
 
 
-def _camera_name(header: Header) -> str:
-    """Make and model as one name: makers like to repeat themselves in the model ("Canon", "Canon EOS 5D")."""
-    make, model = header.camera.make, header.camera.model
-    name = model if model.casefold().startswith(make.casefold()) else f"{make} {model}".strip()
-    return name[:200]
+def _default_licence(collection: Collection) -> str:
+    """That of the nearest collection that has one: this one, or one above."""
+    path: str = collection.path
+    above = [path[:end] for end in range(Collection.steplen, len(path) + 1, Collection.steplen)]
+    found = Collection.objects.filter(path__in=above).exclude(default_licence="").order_by("-depth")
+    return found.values_list("default_licence", flat=True).first() or ""
 
 
-def _facts(header: Header) -> dict[str, Any]:
-    return {
-        "format": header.format.name,
-        "taken_at": header.taken_at.isoformat() if header.taken_at else None,
-        "has_alpha": header.has_alpha,
-        "animated": header.animated,
-        "has_profile": header.has_profile,
-        "orientation": header.camera.orientation,
-        "latitude": header.camera.latitude,
-        "longitude": header.camera.longitude,
-    }
-
-
-def _words(*texts: str) -> SearchVector:
-    return SearchVector(Value(normalise(" ".join(texts))), config="simple")
+def _told(action: str, asset: Asset, user: User) -> None:
+    target = Target("asset", asset.pk, str(asset), asset.collection_id)
+    audit_record(actor=user, action=action, targets=[target])
 
 
 def asset_request_tags(

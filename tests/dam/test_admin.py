@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import html
+from datetime import timedelta
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
-from dam.assets.models import Asset, Collection
-from dam.assets.services import root_collection
+from dam.assets.editing import EDITABLE
+from dam.assets.models import Album, AlbumEntry, Asset, Collection, Grant, Level
+from dam.assets.services import MANAGERS, root_collection
+from dam.audit.models import AuditEntry
+from dam.curation.models import DuplicatePair
 from dam.jobs.models import TaggingJob
+from dam.search.models import SavedSearch
 from dam.search.selectors import search_assets
+from dam.sharing.models import Share
 from dam.tagging.models import Claim, Decision, ModelVersion, Prediction, Tag
 from tests.dam.factories import (
     AssetFactory,
@@ -30,14 +38,22 @@ from tests.dam.factories import (
 
 pytestmark = pytest.mark.django_db
 
-MODELS = (Asset, Collection, Tag, TaggingJob, Prediction, Decision, Claim, ModelVersion)
-READ_ONLY = (Asset, TaggingJob, Prediction, Decision, Claim, ModelVersion)
+READ_ONLY = (TaggingJob, Prediction, Decision, Claim, ModelVersion, Album, AuditEntry, DuplicatePair)
+MODELS = (Asset, Collection, Tag, SavedSearch, Share, *READ_ONLY)
 
 
 @pytest.fixture
-def staff():
+def manager():
+    root_collection()
+    user = StaffFactory(is_superuser=False)
+    user.groups.add(Group.objects.get(name=MANAGERS))
+    return user
+
+
+@pytest.fixture
+def staff(manager):
     client = Client()
-    client.force_login(StaffFactory(is_superuser=False))
+    client.force_login(manager)
     return client
 
 
@@ -55,7 +71,17 @@ def make_everything():
     PredictionFactory(asset=asset, tag_ids=[tag.pk], scores=[0.9])
     DecisionFactory(asset=asset, tag=tag)
     TaggingJobFactory(asset=asset)
-    CollectionFactory()
+    place = CollectionFactory()
+    AlbumEntry.objects.create(album=Album.objects.create(name="best"), asset=asset)
+    other = AssetFactory()
+    DuplicatePair.objects.create(first=asset, second=other, distance=2)
+    place_id = root_collection().pk
+    AuditEntry.objects.create(
+        action="asset.edit", object_type="asset", object_id=asset.pk, collection_id=place_id
+    )
+    owner = asset.uploaded_by
+    SavedSearch.objects.create(owner=owner, name="dogs", query="dog", shared=True)
+    Share.objects.create(key=f"key-{asset.pk}", kind="collection", collection=place, created_by=owner)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -114,14 +140,15 @@ def test_pictures_are_found_by_beginnings_of_words(staff):
 def test_a_thumbnail_is_shown(staff):
     make_everything()
     page = staff.get(address(Asset, "changelist")).content.decode()
-    assert f'<img src="/api/v1/assets/{Asset.objects.get().pk}/renditions/grid?v=' in page
+    first = Asset.objects.order_by("id")[0]
+    assert f'<img src="/api/v1/assets/{first.pk}/renditions/grid?v=' in page
 
 
 def test_pictures_are_tagged_again(staff):
     failed = AssetFactory(state="failed", reason="corrupt", generation=1)
     other = AssetFactory()
     staff.post(address(Asset, "changelist"), {"action": "tag_again", "_selected_action": [failed.pk]})
-    job = TaggingJob.objects.get()
+    job = TaggingJob.objects.get(asset=failed)
     assert (job.asset_id, job.generation, job.bulk, job.state) == (failed.pk, 2, True, "queued")
     assert Asset.objects.get(pk=failed.pk).state == "pending"
     assert Asset.objects.get(pk=other.pk).generation == 1
@@ -225,43 +252,137 @@ def test_a_new_threshold_reaches_pictures_when_claims_are_derived_again(staff):
     assert Claim.objects.filter(asset=other.asset).count() == 1
 
 
-def collection_fields(name, position, beside):
-    return {
-        "name": name,
-        "description": "",
-        "treebeard_position": position,
-        "treebeard_ref_node": beside.pk if beside else "",
-    }
+def collection_fields(name, parent, **more):
+    empty = {f"grants-{each}": 0 for each in ("INITIAL_FORMS", "TOTAL_FORMS")}
+    return {"name": name, "description": "", "default_licence": "", "parent": parent.pk, **empty, **more}
 
 
-def test_a_collection_is_added_below_another(staff):
-    fields = collection_fields("Trips", "sorted-child", root_collection())
-    assert staff.post(address(Collection, "add"), fields).status_code == 302
-    below = Collection.objects.get_children(root_collection())
-    assert list(below.values_list("name", flat=True)) == ["Trips"]
-    trips = address(Collection, "change", below[0].pk)
-    assert (
-        staff.post(trips, collection_fields("Voyages", "sorted-child", root_collection())).status_code == 302
-    )
-    assert Collection.objects.get(depth=2).name == "Voyages"
+def told():
+    return list(AuditEntry.objects.order_by("id").values_list("action", "object_name"))
 
 
-def test_the_library_keeps_its_one_root(staff):
-    root, below = root_collection(), CollectionFactory(name="Trips")
-    for beside in (None, root):
-        staff.post(address(Collection, "add"), collection_fields("Other", "sorted-sibling", beside))
-    staff.post(
-        address(Collection, "changelist") + "move/",
-        {"node": below.pk, "target": root.pk, "relation": "sibling"},
-    )
-    assert staff.post(address(Collection, "change", root.pk), {"name": "Mine"}).status_code == 403
-    assert staff.post(address(Collection, "delete", root.pk), {"post": "yes"}).status_code == 403
-    assert list(Collection.objects.values_list("name", "depth")) == [("Library", 1), ("Trips", 2)]
+def test_a_collection_is_added_renamed_and_moved(staff, manager):
+    root = root_collection()
+    assert staff.post(address(Collection, "add"), collection_fields("Trips", root)).status_code == 302
+    assert staff.post(address(Collection, "add"), collection_fields("Work", root)).status_code == 302
+    trips, work = Collection.objects.get(name="Trips"), Collection.objects.get(name="Work")
+    renamed = staff.post(address(Collection, "change", trips.pk), collection_fields("Voyages", work))
+    assert renamed.status_code == 302
+    trips.refresh_from_db()
+    assert (trips.name, Collection.objects.get_parent(trips)) == ("Voyages", work)
+    assert {entry.actor for entry in AuditEntry.objects.all()} == {manager}
+    assert [name for _, name in told()] == ["Trips", "Work", "Voyages", "Voyages"]
 
 
-def test_a_collection_with_pictures_is_not_deleted(staff):
+def test_a_name_that_is_taken_is_refused_beside_its_field(staff):
+    CollectionFactory(name="Trips")
+    answered = staff.post(address(Collection, "add"), collection_fields("trips", root_collection()))
+    assert answered.status_code == 200
+    assert answered.context["adminform"].form.errors.keys() == {"name"}
+    assert Collection.objects.filter(depth=2).count() == 1
+
+
+def test_rights_are_given_and_taken_with_a_collection(staff):
+    place, anna = CollectionFactory(name="Press"), UserFactory(username="anna")
+    page = address(Collection, "change", place.pk)
+    row = {"grants-TOTAL_FORMS": 1, "grants-0-user": anna.pk, "grants-0-group": "", "grants-0-level": 4}
+    added = collection_fields("Press", root_collection(), **row, **{"grants-0-collection": place.pk})
+    assert staff.post(page, added).status_code == 302
+    grant = Grant.objects.get(collection=place)
+    assert (grant.user, grant.level) == (anna, Level.CURATE)
+    gone = {**added, "grants-INITIAL_FORMS": 1, "grants-0-id": grant.pk, "grants-0-DELETE": "on"}
+    assert staff.post(page, gone).status_code == 302
+    assert not Grant.objects.filter(collection=place).exists()
+    assert [action for action, _ in told()] == ["grant.set", "grant.remove"]
+
+
+def test_the_root_stays_and_so_does_what_is_not_empty(staff):
     full, empty = CollectionFactory(), CollectionFactory()
     AssetFactory(collection=full)
+    assert staff.post(address(Collection, "delete", root_collection().pk), {"post": "yes"}).status_code == 403
     for collection in (full, empty):
         staff.post(address(Collection, "delete", collection.pk), {"post": "yes"})
     assert list(Collection.objects.filter(depth=2)) == [full]
+
+
+def test_staff_without_rights_sees_neither_pictures_nor_collections_nor_what_follows_from_them():
+    make_everything()
+    Grant.objects.all().delete()
+    client = Client()
+    client.force_login(StaffFactory(is_superuser=False))
+    for model in (
+        Asset,
+        Collection,
+        TaggingJob,
+        Prediction,
+        Decision,
+        Claim,
+        Album,
+        DuplicatePair,
+        AuditEntry,
+    ):
+        found = client.get(address(model, "changelist"))
+        assert found.context["cl"].result_count == 0, model
+        row = model.objects.first()
+        assert client.get(address(model, "change", row.pk)).status_code == 302, model
+
+
+def asset_fields(asset, **changes):
+    fields = {name: getattr(asset, name) or "" for name in EDITABLE}
+    return {**fields, "versions-INITIAL_FORMS": 1, "versions-TOTAL_FORMS": 1, **changes}
+
+
+def test_texts_and_rights_of_a_picture_are_edited(staff, manager):
+    asset = AssetFactory()
+    page = address(Asset, "change", asset.pk)
+    changes = {"title": "Harbour", "licence": "CC-BY-4.0", "expires_on": "2031-05-06"}
+    assert staff.post(page, asset_fields(asset, **changes)).status_code == 302
+    asset.refresh_from_db()
+    assert (asset.title, asset.licence, str(asset.expires_on)) == ("Harbour", "CC-BY-4.0", "2031-05-06")
+    assert search_assets(user=manager, query="harbour").assets == [asset]
+    wrong = staff.post(page, asset_fields(asset, embargo_until="2032-01-01"))
+    assert wrong.context["adminform"].form.errors.keys() == {"embargo_until"}
+    history = staff.get(address(Asset, "history", asset.pk), follow=True)
+    assert history.context["cl"].result_count == 1
+
+
+def test_pictures_go_to_the_trash_and_come_back(staff):
+    first, second = AssetFactory(), AssetFactory()
+
+    def act(name):
+        chosen = {"action": name, "_selected_action": [first.pk, second.pk]}
+        staff.post(address(Asset, "changelist") + "?trash=both", chosen)
+        return Asset.objects.filter(trashed_at__isnull=False).count()
+
+    assert act("move_to_trash") == 2
+    assert staff.get(address(Asset, "changelist")).context["cl"].result_count == 0
+    assert staff.get(address(Asset, "changelist"), {"trash": "in"}).context["cl"].result_count == 2
+    assert act("restore") == 0
+
+
+def test_many_pictures_get_the_same_rights_and_place(staff):
+    pictures, place = [AssetFactory(), AssetFactory()], CollectionFactory()
+    chosen = {"action": "edit_many", "_selected_action": [picture.pk for picture in pictures]}
+    assert b"Change all" in staff.post(address(Asset, "changelist"), chosen).content
+    apply = {**chosen, "apply": "yes", "licence": "CC0-1.0", "collection": place.pk}
+    staff.post(address(Asset, "changelist"), apply)
+    assert set(Asset.objects.values_list("licence", "collection")) == {("CC0-1.0", place.pk)}
+
+
+def test_lists_of_pictures_are_filtered_by_place_rights_and_shape(staff):
+    below = CollectionFactory()
+    AssetFactory(collection=below, width=10, height=20, expires_on=timezone.now().date() - timedelta(days=1))
+    AssetFactory()
+    for asked in ({"collection": below.pk}, {"rights": "expired"}, {"orientation": "portrait"}):
+        assert staff.get(address(Asset, "changelist"), asked).context["cl"].result_count == 1
+
+
+def test_a_link_is_revoked(staff, manager):
+    share = Share.objects.create(
+        key="secret-part", kind="collection", collection=root_collection(), created_by=manager
+    )
+    page = staff.get(address(Share, "change", share.pk))
+    assert b"secret-part" not in page.content
+    staff.post(address(Share, "changelist"), {"action": "revoke", "_selected_action": [share.pk]})
+    share.refresh_from_db()
+    assert share.revoked_at is not None

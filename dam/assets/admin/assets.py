@@ -1,94 +1,207 @@
-"""Pictures, what the queue gave up of them, and collections in the Django admin."""
+"""Pictures in the Django admin."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.postgres.search import SearchQuery
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
-from django.db.models import Model, QuerySet
-from django.http import (
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBadRequest,
-    HttpResponseNotAllowed,
-    HttpResponseRedirect,
-)
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.defaultfilters import filesizeformat
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
-from treebeard.admin import TreeAdmin
-from treebeard.forms import MoveNodeForm, movenodeform_factory
 
 from dam.assets.addresses import file_url, rendition_url
-from dam.assets.models import Asset, Collection
+from dam.assets.admin.asset_forms import AssetForm, ManyForm
+from dam.assets.admin.chosen import chosen_rows
+from dam.assets.admin.filters import InCollection, InTrash, Orientation, Usable
+from dam.assets.admin.visible import OfVisibleAssets
+from dam.assets.admin.written import WrittenByServices
+from dam.assets.editing import RIGHTS
+from dam.assets.errors import InvalidChangeError, NotAllowedError
+from dam.assets.models import Asset, AssetVersion
 from dam.assets.naming import normalise
-from dam.assets.replays import asset_replay, dead_letters_replay
+from dam.assets.replays import asset_replay
+from dam.assets.rights import mark_of
+from dam.assets.selectors import can_change
 from dam.assets.services import asset_request_tags
-from dam.jobs.dead_letters import body_for_people
-from dam.jobs.models import DeadLetter
-from dam.jobs.services import dead_letter_drop
-from dam.staff_admin import ByStaff, ReadOnlyAdmin
+from dam.assets.trash import assets_restore, assets_trash
+from dam.staff_admin import ByStaff
 
 admin.site.site_header = admin.site.site_title = "Vitrine"
 
-# More at once would keep the request longer than a web server waits.
-_MOST_AT_ONCE = 5_000
+
+_OF_PIXELS = ("colours", "taken_at", "camera")
 
 
-_Row = TypeVar("_Row", bound=Model)
+class VersionInline(ByStaff, admin.TabularInline):  # type: ignore[type-arg]  # generic in the stubs only
+    """The files that it has had, to read."""
 
+    model = AssetVersion
+    fields = readonly_fields = ("number", "filename", "created_by", "created_at")
+    ordering = ("-number",)
+    extra = 0
+    can_delete = False
 
-def _chosen(request: HttpRequest, queryset: QuerySet[_Row]) -> list[_Row]:
-    """What an action was chosen for, oldest first; nothing, and a message, if that is too much."""
-    rows = list(queryset.select_related(None).order_by("pk").only("pk")[: _MOST_AT_ONCE + 1])
-    if len(rows) > _MOST_AT_ONCE:
-        messages.error(request, f"Choose at most {_MOST_AT_ONCE:,} at once.")
-        return []
-    return rows
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # type: ignore[override]
+        """Files are replaced on the picture's own page."""
+        del request, obj
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Files never change."""
+        del request, obj
+        return False
 
 
 @admin.register(Asset)
-class AssetAdmin(ReadOnlyAdmin):
-    """Facts of pictures, and asking for their tags again."""
+class AssetAdmin(OfVisibleAssets, WrittenByServices, ByStaff, admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs
+    """Pictures that the person may see: texts, rights, the trash, and asking for their tags again."""
 
-    list_display = ("thumbnail", "filename", "state", "reason", "uploaded_by", "file_size", "created_at")
+    asset_paths = ("",)
+    form = AssetForm
+    list_display = (
+        "thumbnail",
+        "filename",
+        "collection",
+        "state",
+        "reason",
+        "licence",
+        "mark",
+        "uploaded_by",
+        "file_size",
+        "created_at",
+    )
     list_display_links = ("thumbnail", "filename")
-    list_filter = ("state", "reason", "media_type", "created_at")
-    list_select_related = ("current_version__blob", "uploaded_by")
+    list_filter = (
+        InTrash,
+        "state",
+        "reason",
+        InCollection,
+        Usable,
+        "release_status",
+        "media_type",
+        Orientation,
+        "created_at",
+        "taken_at",
+    )
+    list_select_related = ("current_version__blob", "uploaded_by", "collection")
     list_per_page = 50
+    show_full_result_count = False
     search_fields = ("filename",)
     search_help_text = "Beginnings of words in name, title and description."
     ordering = ("-id",)
-    actions = ("tag_again", "replay_failed")
-    fields = (
-        "thumbnail",
-        "filename",
-        "title",
-        "description",
-        "state",
-        "reason",
-        "detail",
-        "replay",
-        "collection",
-        "dimensions",
-        "file_size",
-        "media_type",
-        "sha256",
-        "taken_at",
-        "camera",
-        "uploaded_by",
-        "created_at",
-        "updated_at",
-        "generation",
-        "see_also",
+    actions = ("edit_many", "move_to_trash", "restore", "tag_again", "replay_failed")
+    inlines = (VersionInline,)
+    fieldsets = (
+        (None, {"fields": ("thumbnail", "filename", "title", "description", "collection", "see_also")}),
+        ("Rights", {"fields": (*RIGHTS, "mark")}),
+        ("Tagging", {"fields": ("state", "reason", "detail", "replay", "generation")}),
+        (
+            "File",
+            {
+                "fields": (
+                    "dimensions",
+                    "file_size",
+                    "media_type",
+                    "sha256",
+                    "colours",
+                    "taken_at",
+                    "camera",
+                ),
+            },
+        ),
+        ("History", {"fields": ("uploaded_by", "created_at", "updated_at", "trashed_at")}),
     )
+    readonly_fields = (
+        *("thumbnail", "filename", "collection", "see_also", "mark", "state", "reason", "detail", "replay"),
+        *("generation", "dimensions", "file_size", "media_type", "sha256", "colours", "taken_at", "camera"),
+        *("uploaded_by", "created_at", "updated_at", "trashed_at"),
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Pictures are uploaded."""
+        del request
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Asset | None = None) -> bool:
+        """Who curates there, and who contributed it; not what lies in the trash."""
+        if obj is None:
+            return self.has_view_permission(request)
+        return obj.trashed_at is None and can_change(request.user, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Asset | None = None) -> bool:
+        """By way of the trash."""
+        del request, obj
+        return False
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Who did what with it, here and elsewhere."""
+        del request, extra_context
+        asked = {"object_type__exact": "asset", "q": object_id}
+        return HttpResponseRedirect(reverse("admin:audit_auditentry_changelist", query=asked))
+
+    @admin.action(description="Edit rights, or move to a collection…", permissions=["view"])
+    def edit_many(self, request: HttpRequest, queryset: QuerySet[Asset]) -> HttpResponse | None:
+        """Ask what is to change, then change all of them or none."""
+        chosen = chosen_rows(request, queryset)
+        if not chosen:
+            return None
+        ids = [asset.pk for asset in chosen]
+        sent = request.POST if "apply" in request.POST else None
+        form = ManyForm(sent, user=request.user, asset_ids=ids)
+        if sent is not None and form.is_valid():
+            self.message_user(request, f"{_pictures(len(ids))} changed.", messages.SUCCESS)
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Edit {_pictures(len(ids))}",
+            "form": form,
+            "ids": ids,
+            "opts": self.opts,
+            "action_name": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/assets/edit_many.html", context)
+
+    @admin.action(description="Move to the trash", permissions=["view"])
+    def move_to_trash(self, request: HttpRequest, queryset: QuerySet[Asset]) -> None:
+        """All of them, or none."""
+        self._act(request, queryset, assets_trash, "moved to the trash")
+
+    @admin.action(description="Restore from the trash", permissions=["view"])
+    def restore(self, request: HttpRequest, queryset: QuerySet[Asset]) -> None:
+        """All of them, or none."""
+        self._act(request, queryset, assets_restore, "restored")
+
+    def _act(
+        self, request: HttpRequest, queryset: QuerySet[Asset], act: Callable[..., int], done: str
+    ) -> None:
+        ids = [asset.pk for asset in chosen_rows(request, queryset)]
+        if not ids:
+            return
+        try:
+            count = act(asset_ids=ids, user=request.user)
+        except (NotAllowedError, InvalidChangeError) as error:
+            self.message_user(request, str(error), messages.ERROR)
+        except Asset.DoesNotExist:
+            self.message_user(
+                request, "Nothing was changed: one of them is not where you may do that.", messages.ERROR
+            )
+        else:
+            self.message_user(request, f"{_pictures(count)} {done}.", messages.SUCCESS)
+
+    @admin.display(description="may be used")
+    def mark(self, asset: Asset) -> str:
+        """Whether its rights let it be used today."""
+        return {"": "yes", "expired": "no: expired", "embargoed": "no: under an embargo"}[mark_of(asset)]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Asset], search_term: str
@@ -102,29 +215,43 @@ class AssetAdmin(ReadOnlyAdmin):
         return queryset.filter(words=SearchQuery(beginnings, config="simple", search_type="raw")), False
 
     def has_tag_again_permission(self, request: HttpRequest) -> bool:
-        """All staff may change assets."""
+        """Each picture is looked at by itself."""
         return self.has_view_permission(request)
 
     @admin.action(description="Tag again", permissions=["tag_again"])
     def tag_again(self, request: HttpRequest, queryset: QuerySet[Asset]) -> None:
         """Issue a job of the next generation for each; what people decided stays."""
-        chosen = _chosen(request, queryset)
-        for asset in chosen:
+        chosen = chosen_rows(request, queryset)
+        changeable = self._changeable(request, chosen)
+        for asset in changeable:
             asset_request_tags(asset=asset, bulk=True)
-        if chosen:
-            self.message_user(request, f"{_pictures(len(chosen))} will be tagged again.", messages.SUCCESS)
+        if changeable:
+            self.message_user(
+                request, f"{_pictures(len(changeable))} will be tagged again.", messages.SUCCESS
+            )
 
     @admin.action(description="Replay those that failed", permissions=["tag_again"])
     def replay_failed(self, request: HttpRequest, queryset: QuerySet[Asset]) -> None:
         """Issue a job for each that failed, and say how many were not."""
-        chosen = _chosen(request, queryset)
-        replayed = sum(asset_replay(asset=asset, bulk=True) is not None for asset in chosen)
+        chosen = chosen_rows(request, queryset)
+        changeable = self._changeable(request, chosen)
+        replayed = sum(asset_replay(asset=asset, bulk=True) is not None for asset in changeable)
         if replayed:
             self.message_user(request, f"{_pictures(replayed)} will be tagged again.", messages.SUCCESS)
-        if others := len(chosen) - replayed:
+        if others := len(changeable) - replayed:
             self.message_user(
                 request, f"{_pictures(others)} not replayed: only what failed is.", messages.INFO
             )
+
+    def _changeable(self, request: HttpRequest, chosen: list[Asset]) -> list[Asset]:
+        """Those that the person may change; how many the others are is said."""
+        found = Asset.objects.in_bulk([asset.pk for asset in chosen])
+        allowed = [asset for asset in found.values() if can_change(request.user, asset)]
+        if others := len(chosen) - len(allowed):
+            self.message_user(
+                request, f"{_pictures(others)} left alone: not yours to change.", messages.WARNING
+            )
+        return allowed
 
     def get_urls(self) -> list[URLPattern]:
         """With the address of the button on a picture's page."""
@@ -138,7 +265,9 @@ class AssetAdmin(ReadOnlyAdmin):
             return HttpResponseNotAllowed(["POST"])
         if not self.has_tag_again_permission(request):
             raise PermissionDenied
-        asset = get_object_or_404(Asset, pk=asset_id)
+        asset = get_object_or_404(self.get_queryset(request), pk=asset_id)
+        if not can_change(request.user, asset):
+            raise PermissionDenied
         if asset_replay(asset=asset) is None:
             self.message_user(request, "It has not failed, or is being tagged again.", messages.INFO)
         else:
@@ -192,141 +321,3 @@ class AssetAdmin(ReadOnlyAdmin):
 
 def _pictures(count: int) -> str:
     return f"{count:,} {ngettext('picture', 'pictures', count)}"
-
-
-@admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnlyAdmin):
-    """Messages that the queue gave up: to read, to replay, to drop. Here, for a replay needs the picture."""
-
-    list_display = ("id", "first_seen", "queue", "asset_link", "deliveries", "state", "reason")
-    list_filter = ("state", "queue", "first_seen")
-    list_select_related = ("job",)
-    list_per_page = 50
-    search_fields = ("reason", "=job__asset__id", "=message_id")
-    search_help_text = "Part of a reason, id of an asset, or id of a message."
-    ordering = ("-id",)
-    actions = ("replay", "drop")
-    fields = (
-        "state",
-        "queue",
-        "reason",
-        "deliveries",
-        "first_seen",
-        "asset_link",
-        "generation",
-        "job",
-        "replayed_job",
-        "settled_at",
-        "message_id",
-        "message",
-    )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
-        """Without the bodies, which only a letter's own page shows."""
-        queryset: QuerySet[DeadLetter] = super().get_queryset(request)
-        return queryset.defer("body")
-
-    def has_settle_permission(self, request: HttpRequest) -> bool:
-        """All staff may ask for tags again."""
-        return self.has_view_permission(request)
-
-    @admin.action(description="Replay: ask for the tags again", permissions=["settle"])
-    def replay(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
-        """Replay each, and say which could not be."""
-        done = dead_letters_replay(letters=_chosen(request, queryset))
-        if done.replayed:
-            said = f"{_letters(done.replayed)} replayed, {_jobs(done.issued)} issued."
-            self.message_user(request, said, messages.SUCCESS)
-        for why, count in Counter(done.refused.values()).items():
-            self.message_user(request, f"{_letters(count)} not replayed: {why}.", messages.WARNING)
-
-    @admin.action(description="Drop: settle without a replay", permissions=["settle"])
-    def drop(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
-        """Drop each that was not replayed."""
-        dropped = replayed = 0
-        for letter in _chosen(request, queryset):
-            try:
-                dropped += dead_letter_drop(letter=letter)
-            except ValueError:
-                replayed += 1
-        if dropped:
-            self.message_user(request, f"{_letters(dropped)} dropped.", messages.SUCCESS)
-        if replayed:
-            self.message_user(
-                request, f"{_letters(replayed)} not dropped: replayed before.", messages.WARNING
-            )
-
-    @admin.display(description="asset")
-    def asset_link(self, letter: DeadLetter) -> SafeString | str:
-        """The picture, if there is one."""
-        if letter.job is None or letter.job.asset_id is None:
-            return "–"
-        address = reverse("admin:assets_asset_change", args=[letter.job.asset_id])
-        return format_html('<a href="{}">{}</a>', address, letter.job.asset_id)
-
-    @admin.display(description="deliveries", ordering="delivery_count")
-    def deliveries(self, letter: DeadLetter) -> int:
-        """Shorter than the column's name."""
-        return letter.delivery_count
-
-    @admin.display(description="message")
-    def message(self, letter: DeadLetter) -> SafeString:
-        """As JSON, or as text in which whatever does not print is escaped."""
-        return format_html("<pre style='white-space:pre-wrap'>{}</pre>", body_for_people(letter))
-
-
-def _letters(count: int) -> str:
-    return f"{count:,} {ngettext('dead letter', 'dead letters', count)}"
-
-
-def _jobs(count: int) -> str:
-    return f"{count:,} {ngettext('job', 'jobs', count)}"
-
-
-class CollectionForm(MoveNodeForm):  # type: ignore[misc]  # treebeard has no types
-    """A place in the tree; the library has one root."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["treebeard_ref_node"].required = True
-
-    def clean(self) -> dict[str, Any]:
-        """Nothing stands beside the root."""
-        cleaned: dict[str, Any] = super().clean()
-        beside = cleaned.get("treebeard_ref_node")
-        if beside is not None and beside.is_root() and cleaned.get("treebeard_position") != "sorted-child":
-            raise ValidationError("The library has one root; choose “Child of”.")
-        return cleaned
-
-
-@admin.register(Collection)
-class CollectionAdmin(ByStaff, TreeAdmin):  # type: ignore[misc]  # treebeard has no types
-    """The tree of the library. Its root is where uploads go, so it stays as it is."""
-
-    form = movenodeform_factory(Collection, form=CollectionForm)
-    list_display = ("name", "description", "created_at")
-    search_fields = ("name",)
-
-    def has_change_permission(self, request: HttpRequest, obj: Collection | None = None) -> bool:
-        """Not of the root."""
-        return (obj is None or not obj.is_root()) and super().has_change_permission(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Collection | None = None) -> bool:
-        """Not of the root; of others as long as no picture lives in them (the database sees to that)."""
-        return (obj is None or not obj.is_root()) and super().has_delete_permission(request, obj)
-
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """One at a time: deleting many at once would not ask about each."""
-        actions: dict[str, Any] = super().get_actions(request)
-        actions.pop("delete_selected", None)
-        return actions
-
-    def move_node(self, request: HttpRequest) -> HttpResponse:
-        """By dragging; nothing is left beside the root."""
-        with transaction.atomic():
-            response: HttpResponse = super().move_node(request)
-            if Collection.objects.get_root_nodes().count() > 1:
-                transaction.set_rollback(True)
-                messages.error(request, "The library has one root.")
-                return HttpResponseBadRequest("The library has one root.")
-        return response

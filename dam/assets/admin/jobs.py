@@ -7,13 +7,14 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from dam.assets.admin.visible import OfVisibleAssets
 from dam.jobs.models import TaggingJob
 from dam.staff_admin import ReadOnlyAdmin
 
 
 @admin.register(TaggingJob)
-class TaggingJobAdmin(ReadOnlyAdmin):
-    """What was asked of the workers."""
+class TaggingJobAdmin(OfVisibleAssets, ReadOnlyAdmin):
+    """What was asked of the workers. A picture that was only tried is its owner's alone, and superusers'."""
 
     list_display = (
         "id",

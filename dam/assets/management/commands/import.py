@@ -18,6 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dam.assets.accounts import NoSuchUserError, acting_user
+from dam.assets.collections import level_required
+from dam.assets.errors import NotAllowedError
 from dam.assets.importing import (
     Import,
     ImportedFile,
@@ -26,6 +28,9 @@ from dam.assets.importing import (
     pending_among,
     states_refresh,
 )
+from dam.assets.models import Collection, Level
+from dam.assets.services import root_collection
+from dam.assets.tree import collection_named
 from pipeline.ports import DependencyDownError
 from pipeline.telemetry.requests import for_request, new_request_id
 
@@ -44,6 +49,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file or folder")
         parser.add_argument("--user", help="whose pictures they become (default: the first administrator)")
+        parser.add_argument(
+            "--collection",
+            metavar="ID_OR_PATH",
+            help="where they are to live, such as Press/2024 (default: Library)",
+        )
         parser.add_argument("--wait", action="store_true", help="until every picture is tagged or failed")
         parser.add_argument("--timeout", type=float, metavar="S", help="wait at most so many seconds")
         parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
@@ -54,13 +64,14 @@ class Command(BaseCommand):
                 raise CommandError(f"{path}: no such file or folder")
         try:
             user = acting_user(options["user"])
-        except NoSuchUserError as error:
+            collection = _place(options["collection"], user)
+        except (NoSuchUserError, NotAllowedError) as error:
             raise CommandError(str(error)) from None
 
         done = Import(request_id=new_request_id())
         try:
             with for_request(done.request_id):
-                interrupted = not self._run(done, user, options)
+                interrupted = not self._run(done, user, collection, options)
             states_refresh(done)
             still = len(pending_among(done.asset_ids()))
         except (DependencyDownError, OperationalError, InterfaceError) as error:
@@ -82,7 +93,7 @@ class Command(BaseCommand):
             self.stderr.write("\n".join(problems))
             sys.exit(1)
 
-    def _run(self, done: Import, user: User, options: dict[str, Any]) -> bool:
+    def _run(self, done: Import, user: User, collection: Collection, options: dict[str, Any]) -> bool:
         """Import, and wait if asked to; False if a person stopped it."""
         # The bar goes to standard error, so that it is seen when the output is piped.
         console = Console(stderr=True)
@@ -93,11 +104,29 @@ class Command(BaseCommand):
                 for path in paths:
                     if interruption.asked:
                         return False
-                    done.files.append(import_file(path, user=user))
+                    done.files.append(import_file(path, user=user, collection=collection))
                     advance(len(done.files))
             if options["wait"]:
                 _wait(done, options["timeout"], console, interruption, shown=shown)
             return not interruption.asked
+
+
+def _place(text: str | None, user: User) -> Collection:
+    """The collection of that id or path, where the user may put pictures; None: the root.
+
+    Raises:
+        CommandError: the user knows of none.
+        NotAllowedError: they may put nothing there.
+    """
+    if text is None:
+        collection = root_collection()
+    else:
+        try:
+            collection = collection_named(user=user, text=text)
+        except Collection.DoesNotExist:
+            raise CommandError(f"there is no collection “{text}”") from None
+    level_required(user, collection, Level.CONTRIBUTE, "put pictures there")
+    return collection
 
 
 class _Interruption:

@@ -17,6 +17,7 @@ VITRINE_TRUSTED_ORIGINS    comma-separated origins behind a proxy (none)
 VITRINE_HTTPS              1: cookies only over https (0)
 VITRINE_MAX_UPLOAD_BYTES   size limit of one file (200 MB)
 VITRINE_MAX_PIXELS         limit of width × height by header (200 million)
+VITRINE_CONVERT_MEMORY_BYTES  what converting one download may need (700 MiB)
 VITRINE_LOG_FORMAT         ``console`` or ``json`` (console)
 VITRINE_HEALTH_PORT        where a process serves ``/metrics`` and its health (0: nowhere)
 VITRINE_HEALTH_HOST        address of that port (127.0.0.1)
@@ -112,6 +113,7 @@ BLOB_URL = os.environ.get("VITRINE_BLOB_URL") or str(VITRINE_HOME / "blobs")
 MODEL_NAME = os.environ.get("VITRINE_MODEL_NAME") or "tagger"
 MAX_UPLOAD_BYTES = int(os.environ.get("VITRINE_MAX_UPLOAD_BYTES") or 200_000_000)
 SHUTDOWN_DEADLINE_S = float(os.environ.get("VITRINE_SHUTDOWN_DEADLINE_S") or 25)
+CONVERT_MEMORY_BYTES = int(os.environ.get("VITRINE_CONVERT_MEMORY_BYTES") or 700 << 20)
 MAX_PIXELS = int(os.environ.get("VITRINE_MAX_PIXELS") or 200_000_000)
 
 INSTALLED_APPS = [

@@ -96,6 +96,11 @@ class PictureFacts(_Message):
     height: int
     placeholder: str = ""
     """A tiny JPEG as a ``data:`` address, shown until the rendition has loaded."""
+    fingerprint: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    """A difference hash: 64 bits as a signed number, nearly equal for pictures that look the same. None: too
+    little structure to tell it from others, or the worker makes none."""
+    colours: tuple[Annotated[str, Field(max_length=10)], ...] = ()
+    """Names of its main colours, the largest first. Every picture has one, so none: the worker makes none."""
 
 
 class LabelScore(_Message):

@@ -22,7 +22,7 @@ from pipeline.messages import (
     encode_embedding,
 )
 from pipeline.ports import BlobMissingError, BlobStore, Delivery, Predictions, PreprocessSpec
-from pipeline.preprocess import BadPictureError, Limits, Renditions, prepare, renditions
+from pipeline.preprocess import BadPictureError, Limits, Renditions, looks_of, prepare, renditions
 from pipeline.telemetry.tracing import begin_span, span_of_the_past
 from workers.memory import WorkingMemory
 from workers.renditions import store_renditions
@@ -132,18 +132,23 @@ class PictureWork:
     def _prepare(self, blobs: BlobStore, spec: PreprocessSpec, limits: Limits, memory: WorkingMemory) -> None:
         with memory.file(lambda: self._fetch(blobs)) as data, self._timed("decode"):
             picture = prepare(data, spec, limits=limits, memory=memory.decoding)
+            looks = looks_of(picture)
         del data  # encoding needs it no more
         self.pixels, self.prepared_for = picture.pixels, spec
+        if self._facts is None:
+            self._facts = PictureFacts(
+                width=picture.width,
+                height=picture.height,
+                fingerprint=looks.fingerprint,
+                colours=looks.colours,
+            )
         if not self._wanted:
-            self._facts = self._facts or PictureFacts(width=picture.width, height=picture.height)
             return
         # Encoded at once: a batch of previews as pixels would hold 180 MB.
         with self._timed("encode"):
             self._made = renditions(picture)
         self._wanted = False
-        self._facts = PictureFacts(
-            width=picture.width, height=picture.height, placeholder=self._made.placeholder
-        )
+        self._facts = self._facts.model_copy(update={"placeholder": self._made.placeholder})
 
     def _fetch(self, blobs: BlobStore) -> bytes:
         with self._timed("fetch"):

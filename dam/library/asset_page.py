@@ -11,13 +11,18 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
-from dam.assets.models import Asset
+from dam.assets.albums import albums_of, albums_visible_to, may_edit_album
+from dam.assets.models import Asset, Level
 from dam.assets.replays import asset_replay
-from dam.assets.selectors import can_change
+from dam.assets.rights import LICENCES, licence_name, mark_of
+from dam.assets.selectors import assets_downloadable_by, can, can_change
+from dam.assets.tree import collection_path
+from dam.library.asset_page_acts import stamp_of
+from dam.library.chips import search_address
 from dam.library.facts import facts_of
 from dam.library.policy import member, member_page
 from dam.library.selectors import claims_with_people, previews_of, waiting_for
-from dam.library.views import asked, context_of
+from dam.library.wall import asked, context_of
 from dam.search.language import SearchError
 from dam.search.selectors import asset_get, neighbours, rejected_claims, shown_claims
 from dam.tagging.models import Decision, Tag
@@ -50,6 +55,7 @@ def asset(request: HttpRequest, asset_id: int) -> HttpResponse:
         "next_preview": previews.get(beside.next),
         "facts": facts_of(found),
         "waiting": waiting_for(found) if found.state == Asset.State.PENDING else "",
+        **_place_and_rights(request, found),
     }
     return render(request, "library/asset.html", context)
 
@@ -105,6 +111,27 @@ def _address(request: HttpRequest, asset_id: int) -> str:
     return reverse("asset", args=[asset_id]) + context_of(query, sort)
 
 
+def _place_and_rights(request: HttpRequest, found: Asset) -> dict[str, Any]:
+    """Where it lives, what belongs with it, how it may be used, and what this person may do with it."""
+    user = member(request)
+    albums = list(albums_of(user=user, asset=found))
+    held = {album.pk for album in albums}
+    own = [album for album in albums_visible_to(user) if may_edit_album(user, album)]
+    return {
+        "collection_path": collection_path(user=user, collection=found.collection),
+        "albums": [(album, may_edit_album(user, album)) for album in albums],
+        "other_albums": [album for album in own if album.pk not in held],
+        "mark": mark_of(found),
+        "licence_name": licence_name(found.licence),
+        "licence_address": search_address(query=f'licence:"{found.licence}"'),
+        "licences": LICENCES,
+        "releases": Asset.Release.choices,
+        "stamp": stamp_of(found),
+        "curates": can(user, Level.CURATE, found),
+        "may_download": assets_downloadable_by(user).filter(pk=found.pk).exists(),
+    }
+
+
 def _claims_context(request: HttpRequest, found: Asset) -> dict[str, Any]:
     shown, rejected = shown_claims(found), rejected_claims(found)
     claims_with_people([*shown, *rejected])
@@ -126,7 +153,7 @@ def _claims_context(request: HttpRequest, found: Asset) -> dict[str, Any]:
 def _add(request: HttpRequest, found: Asset, name: str) -> tuple[str, str]:
     """What was done, and what was wrong with the name; one of them is empty."""
     try:
-        tag, _ = tag_get_or_create(name=name)
+        tag, _ = tag_get_or_create(name=name, user=member(request))
     except ValueError as error:
         return "", str(error).capitalize() + "."
     decision_make(asset=found, tag=tag, verdict=Decision.Verdict.ADDED, user=member(request))
@@ -138,7 +165,7 @@ def _decide(request: HttpRequest, found: Asset, slug: str, verdict: str) -> str:
         raise Http404
     tag = get_object_or_404(Tag, slug=slug)
     if verdict == "withdrawn":
-        decision_withdraw(asset=found, tag=tag)
+        decision_withdraw(asset=found, tag=tag, user=member(request))
     else:
         decision_make(asset=found, tag=tag, verdict=Decision.Verdict(verdict), user=member(request))
     return f"{_SAID[verdict]} {tag.name}"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from dam.search.language import All, Either, Field, Node, Not, Phrase, Word, parse, walk
+from dam.search.language import Field, Node, Not, parse, walk
+from dam.search.terms import parts_of, write, write_all
 from dam.tagging.models import Tag
 
 
@@ -19,6 +20,8 @@ class Chip:
     """Query string of the search without this part."""
     negated: bool = False
     is_tag: bool = False
+    kind: str = ""
+    """The filter's name; empty for words and for alternatives."""
 
 
 def chips_of(query: str, *, sort: str) -> list[Chip]:
@@ -30,18 +33,20 @@ def chips_of(query: str, *, sort: str) -> list[Chip]:
     tree = parse(query)
     if tree is None:
         return []
-    parts = tree.nodes if isinstance(tree, All) else (tree,)
+    parts = parts_of(tree)
     names = _tag_names(tree)
     chips = []
     for position, part in enumerate(parts):
         rest = tuple(other for place, other in enumerate(parts) if place != position)
         bare = part.node if isinstance(part, Not) else part
+        kind = bare.name if isinstance(bare, Field) else ""
         chips.append(
             Chip(
                 label=_label(part, names),
-                address=search_address(query=write(rest[0] if len(rest) == 1 else All(rest)), sort=sort),
+                address=search_address(query=write_all(rest), sort=sort),
                 negated=isinstance(part, Not),
-                is_tag=isinstance(bare, Field),
+                is_tag=kind == "tag",
+                kind=kind,
             )
         )
     return chips
@@ -51,29 +56,6 @@ def search_address(*, query: str = "", sort: str = "newest", **more: str) -> str
     """``?q=…&sort=…`` with what differs from the plain library; ``"?"`` for that itself."""
     wanted = {"q": query, "sort": "" if sort == "newest" else sort, **more}
     return "?" + urlencode({name: value for name, value in wanted.items() if value})
-
-
-def write(node: Node) -> str:
-    """A query that parses to this tree; brackets only where they are needed."""
-    match node:
-        case Word(text):
-            return text
-        case Phrase(text):
-            return f'"{text}"'
-        case Field(name, value):
-            return f'{name}:"{value}"' if " " in value else f"{name}:{value}"
-        case Not(inner):
-            return f"-{_bracketed(inner)}"
-        case All(nodes):
-            return " ".join(
-                _bracketed(child) if isinstance(child, Either) else write(child) for child in nodes
-            )
-        case Either(nodes):
-            return " OR ".join(write(child) for child in nodes)
-
-
-def _bracketed(node: Node) -> str:
-    return f"({write(node)})" if isinstance(node, (Not, All, Either)) else write(node)
 
 
 def _tag_names(tree: Node) -> Mapping[str, str]:
@@ -87,5 +69,7 @@ def _label(node: Node, names: Mapping[str, str]) -> str:
             return f"not {_label(inner, names)}"
         case Field("tag", value):
             return names.get(value, value)
+        case Field(name, value):
+            return f"{name}: {value.removeprefix('=')}"
         case _:
             return write(node)

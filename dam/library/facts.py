@@ -43,7 +43,7 @@ def facts_of(asset: Asset) -> list[Fact]:
     model = tagged_by(asset)
     lines = [
         Fact("File name", asset.filename),
-        Fact("Type", _type(asset, header)),
+        Fact("Type", type_name(asset)),
         Fact("Size", filesizeformat(asset.size), f"{asset.size:,} bytes"),
         Fact(
             "Dimensions",
@@ -51,16 +51,18 @@ def facts_of(asset: Asset) -> list[Fact]:
             f"{asset.width * asset.height / 1e6:.1f} megapixels",
         ),
         Fact("Camera", asset.camera),
-        Fact("Taken", _moment(asset.taken_at)),
+        Fact("Taken", moment(asset.taken_at)),
         Fact("Place", _place(header)),
-        Fact("Uploaded", _moment(asset.created_at) + (f" by {uploader}" if uploader else "")),
+        Fact("Uploaded", moment(asset.created_at) + (f" by {uploader}" if uploader else "")),
         Fact("State", {"pending": "being tagged", "tagged": "tagged", "failed": "failed"}[asset.state]),
         Fact("Tagged by", f"{model.name}, version {model.version}" if model else ""),
     ]
     return [line for line in lines if line.value]
 
 
-def _type(asset: Asset, header: dict[str, Any]) -> str:
+def type_name(asset: Asset) -> str:
+    """``JPEG, animated``: the kind of file in words."""
+    header: dict[str, Any] = asset.current_version.header if asset.current_version else {}
     traits = [word for key, word in _TRAITS.items() if header.get(key)]
     return ", ".join([_TYPES.get(asset.media_type, asset.media_type), *traits])
 
@@ -76,5 +78,6 @@ def _place(header: dict[str, Any]) -> str:
     )
 
 
-def _moment(value: Any) -> str:
+def moment(value: Any) -> str:
+    """3 May 2026, 14:05; nothing for nothing."""
     return formats.date_format(timezone.localtime(value), "j F Y, H:i") if value else ""

@@ -9,6 +9,7 @@ from itertools import groupby
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.postgres.expressions import ArraySubquery
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import OuterRef, QuerySet, prefetch_related_objects
 from django.utils import timezone
@@ -61,7 +62,10 @@ class TagOverview:
 def tags_in_use(*, user: User, sample: int = TAG_SAMPLE, covers: int = COVERS) -> TagOverview:
     """Tags of the newest ``sample`` pictures with their counts, the most frequent ones with a picture."""
     newest = assets_visible_to(user).order_by("-id").values("tag_ids")[:sample]
-    sql, params = newest.query.sql_with_params()
+    try:
+        sql, params = newest.query.sql_with_params()
+    except EmptyResultSet:  # they may see nothing at all
+        return TagOverview(covers=[], groups=[], sampled=None)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT tag_id, count(*) FROM ({sql}) AS newest, unnest(newest.tag_ids) AS tag_id "  # noqa: S608  # our own query set

@@ -25,6 +25,8 @@ ROUNDS: Mapping[str, tuple[str, timedelta]] = {
     "follow": ("Derives again what people see", timedelta(seconds=10)),
     "jobs": ("Publishes lost jobs again", timedelta(minutes=5)),
     "tries": ("Forgets tries", timedelta(minutes=5)),
+    "duplicates": ("Compares new pictures with the library", timedelta(minutes=1)),
+    "words": ("Gathers the words of the library", timedelta(days=1)),
     "orphans": ("Sweeps the blob store", timedelta(days=1)),
 }
 """What each of the relay's rounds does, and how often."""
@@ -125,7 +127,9 @@ def _every(length: timedelta) -> str:
     seconds = int(length.total_seconds())
     if seconds >= 86_400:
         return "every day" if seconds == 86_400 else f"every {seconds // 86_400} days"
-    return f"every {seconds // 60} minutes" if seconds >= 60 else f"every {seconds} seconds"
+    if seconds >= 60:
+        return "every minute" if seconds == 60 else f"every {seconds // 60} minutes"
+    return f"every {seconds} seconds"
 
 
 def waiting_ages(facts: Facts) -> list[tuple[str, int]]:

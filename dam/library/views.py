@@ -13,24 +13,22 @@ from django.views.decorators.http import require_safe
 from dam.library import selectors
 from dam.library.chips import chips_of, search_address
 from dam.library.policy import member, member_page
+from dam.library.wall import (
+    PAGE_SIZE,
+    asked,
+    by_likeness,
+    context_of,
+    cursor_asked,
+    sort_choices,
+    with_reasons,
+)
 from dam.search.language import SearchError
-from dam.search.paging import SORTS, CursorError
+from dam.search.paging import CursorError
+from dam.search.saved import recent_search_note
 from dam.search.selectors import count_assets, search_assets
+from dam.search.timeline import TIMED
 
-PAGE_SIZE = 60
 POLL_LIMIT = 100
-
-
-def asked(request: HttpRequest) -> tuple[str, str]:
-    """The query and the sort that an address carries; an unknown sort is the default one."""
-    sort = request.GET.get("sort", "")
-    return request.GET.get("q", "").strip(), sort if sort in SORTS else "newest"
-
-
-def context_of(query: str, sort: str) -> str:
-    """What addresses of assets carry of the search that they were found by; empty without one."""
-    address = search_address(query=query, sort=sort)
-    return "" if address == "?" else address
 
 
 @require_safe
@@ -38,9 +36,9 @@ def context_of(query: str, sort: str) -> str:
 def library(request: HttpRequest) -> HttpResponse:
     """The pictures that a query finds, page by page; ``fragment`` asks for the cards of a page alone."""
     query, sort = asked(request)
-    cursor = request.GET.get("cursor")
+    user, cursor = member(request), cursor_asked(request, sort)
     try:
-        found = search_assets(user=member(request), query=query, sort=sort, cursor=cursor, limit=PAGE_SIZE)
+        found = search_assets(user=user, query=query, sort=sort, cursor=cursor, limit=PAGE_SIZE)
     except SearchError as error:
         return _not_understood(request, query, sort, error)
     except CursorError:
@@ -53,24 +51,27 @@ def library(request: HttpRequest) -> HttpResponse:
         "section": "library",
         "query": query,
         "sort": sort,
-        "cards": found.assets,
+        "cards": with_reasons(found.assets, query=query, user=user),
         "context": context_of(query, sort),
         "more": page_address(found.next_cursor),
+        "earlier": page_address(found.previous_cursor),
         "long": cursor is not None,
     }
     if "fragment" in request.GET:
         return render(request, "library/parts/page.html", context)
+    if query and not cursor and request.method == "GET":
+        recent_search_note(user=user, query=query)
+    search, sorts = search_address(query=query, sort=sort), sort_choices(query, sort)
+    timed = sort in TIMED and not by_likeness(query, sort)
     context |= {
         "empty": not found.assets and not query and not cursor,
-        "earlier": page_address(found.previous_cursor),
-        "count": count_assets(user=member(request), query=query),
+        "count": count_assets(user=user, query=query),
         "chips": chips_of(query, sort=sort),
         "notices": found.notices,
-        "sort_label": SORTS[sort].label,
-        "sorts": [
-            {"label": item.label, "current": name == sort, "address": search_address(query=query, sort=name)}
-            for name, item in SORTS.items()
-        ],
+        "sort_label": next(each.label for each in sorts if each.current),
+        "sorts": sorts,
+        "facets_address": reverse("library-facets") + search,
+        "timeline_address": reverse("library-timeline") + search if timed else "",
     }
     return render(request, "library/library.html", context)
 

@@ -15,6 +15,8 @@ from django.db import Error, close_old_connections, connection
 
 from dam.assets.orphans import SweepRefusedError
 from dam.assets.storage import blob_store
+from dam.assets.words import library_words_refresh
+from dam.curation.pairing import pairs_find_all
 from dam.jobs.services import round_begin, round_give_back
 from dam.loops.reconcile import reconcile_blobs, reconcile_jobs
 from dam.rollout.round import rollout_round
@@ -36,6 +38,7 @@ log: Any = structlog.get_logger()
 LOOK_EVERY_S = 10.0
 # At most so long in one go, for the other rounds wait meanwhile.
 _FOLLOW_S = 60.0
+_PAIR_S = 20.0
 _INTERRUPTED_FOR = timedelta(days=1)
 
 ShouldStop = Callable[[], bool]
@@ -70,6 +73,11 @@ def _follow(should_stop: ShouldStop) -> dict[str, int]:
     return {"followed": followed, "derived_again": derived}
 
 
+def _pair(should_stop: ShouldStop) -> dict[str, int]:
+    until = time.monotonic() + _PAIR_S
+    return {"compared": pairs_find_all(should_stop=lambda: should_stop() or time.monotonic() >= until)}
+
+
 def _reconcile_jobs(should_stop: ShouldStop) -> dict[str, int]:
     return reconcile_jobs(should_stop=should_stop).as_dict()
 
@@ -84,6 +92,8 @@ ROUNDS = (
     Round("follow", timedelta(seconds=LOOK_EVERY_S), _follow),
     Round("jobs", timedelta(minutes=5), _reconcile_jobs),
     Round("tries", timedelta(minutes=5), _sweep),
+    Round("duplicates", timedelta(minutes=1), _pair),
+    Round("words", timedelta(days=1), lambda _should_stop: library_words_refresh()),
     # It deletes pictures, so a new database has a day in which somebody may see whose store it stands before.
     Round("orphans", timedelta(days=1), _reconcile_blobs, waits_first=True),
 )

@@ -8,28 +8,31 @@
     tag:espresso         only by the tag, never by a file's name; tag:"hot dog"
     dog OR cat           either; binds weaker than the blank
     (dog OR cat) beach   brackets
+    retr*                words that begin so
+    width:>2000          a filter; ``language_fields`` has them all
 
-More filters join as ``field:value``: a line in :data:`FIELDS` and its meaning in ``compile``.
+Another filter is a line in ``language_fields.FIELDS`` and its meaning in ``compile_fields``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, VisitError
 
+from dam.assets.naming import normalise
+from dam.search.language_fields import ALIASES, FIELDS, filter_named
+
 MAX_LENGTH = 500
 MAX_TERMS = 50
 MAX_DEPTH = 10
 
-# Field → what its value means, as the error for an unknown one lists them.
-FIELDS: dict[str, str] = {"tag": "a tag by its name"}
-
 # Quotation marks of other keyboards; one character for one, so that columns stay true.
-_QUOTES = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))
+QUOTES = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))
 
 _GRAMMAR = r"""
     start: [either]
@@ -39,16 +42,18 @@ _GRAMMAR = r"""
            | atom
     ?atom: WORD -> word
          | PHRASE -> phrase
-         | FIELD (WORD | PHRASE) -> field
+         | FIELD VALUE -> field
          | "(" either ")" -> group
 
-    _OR.3: /OR(?=[\s("]|$)/
-    _AND.3: /AND(?=[\s("]|$)/
+    _OR.3: /OR(?=[\s()"]|$)/
+    _AND.3: /AND(?=[\s()"]|$)/
     // A dash before something negates it; a dash alone is punctuation that people type.
     _NOT.2: /-+(?=[^\s()-])|-+(?=\()/
     FIELD.2: /[^\W\d]\w*:(?=[^\s():])/
+    // Known only right behind a field: quotation marks may stand anywhere in it, as in score:"hot dog">0.9.
+    VALUE: /([^\s()"]|"[^"]*")+/
     PHRASE: /"[^"]*"/
-    WORD: /[^\s()"-][^\s()"]*|-+(?=\s|\)|$)/
+    WORD: /(?!(OR|AND)(?=[\s()"]|$))[^\s()"-][^\s()"]*|-+(?=\s|\)|$)/
     %ignore /\s+/
 """
 
@@ -84,6 +89,9 @@ class Field:
 
     name: str
     value: str
+    """Without quotation marks; understood, as `parse` has read it once."""
+    column: int | None = field(default=None, compare=False)
+    """Where the value begins in what was typed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,7 @@ def parse(text: str) -> Node | None:
         raise SearchError(f"A search has at most {MAX_LENGTH} characters.")
     if "\x00" in text:
         raise SearchError("A search is text.", text.index("\x00") + 1)
-    plain = text.translate(_QUOTES)
+    plain = text.translate(QUOTES)
     if plain.count('"') % 2:
         raise SearchError("This quotation mark is not closed.", plain.rindex('"') + 1)
     try:
@@ -132,17 +140,13 @@ def parse(text: str) -> Node | None:
     except UnexpectedToken as error:
         raise _explain(error.token, plain) from None
     except UnexpectedCharacters as error:
-        raise SearchError(f"“{plain[error.column - 1]}” is not understood here.", error.column) from None
+        place = error.pos_in_stream or 0
+        raise SearchError(f"“{plain[place]}” is not understood here.", place + 1) from None
     except UnexpectedEOF:
         raise SearchError("Something is missing at the end.", len(plain)) from None
     if node is not None:
         _check_size(node)
     return node
-
-
-def tag_term(slug: str) -> str:
-    """The query that finds the assets of a tag."""
-    return f"tag:{slug}"
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -161,7 +165,7 @@ def _explain(token: Token, text: str) -> SearchError:
         if opening is not None:
             return SearchError("This bracket is not closed.", opening + 1)
         return SearchError("Something is missing at the end.", max(len(text), 1))
-    column = token.column or 1
+    column = _column(token)
     if token.type in {"_OR", "_AND"}:
         message = f"{token} stands between two things to search for."
     elif token.type != "RPAR":
@@ -173,6 +177,11 @@ def _explain(token: Token, text: str) -> SearchError:
     else:
         message = "This bracket was never opened."
     return SearchError(message, column)
+
+
+def _column(token: Token) -> int:
+    # Not the token's own column, which counts from the last line break.
+    return (token.start_pos or 0) + 1
 
 
 def _unclosed(text: str) -> int | None:
@@ -195,6 +204,18 @@ def _check_size(node: Node) -> None:
         raise SearchError(f"A search has at most {MAX_TERMS} words.")
     if _depth(node) > MAX_DEPTH:
         raise SearchError(f"Brackets go at most {MAX_DEPTH} deep.")
+    _check_similar(node)
+
+
+def _check_similar(node: Node) -> None:
+    """Likeness orders a whole search, so one picture is named for it, and no condition hangs on that."""
+    named = [part for part in walk(node) if isinstance(part, Field) and part.name == "similar"]
+    if len(named) > 1:
+        raise SearchError("A search is for what is similar to one picture.", named[1].column)
+    top = node.nodes if isinstance(node, All) else (node,)
+    if named and not any(part is named[0] for part in top):
+        message = "“similar:” holds for the whole search: it stands in no OR, behind no dash."
+        raise SearchError(message, named[0].column)
 
 
 def _depth(node: Node) -> int:
@@ -211,10 +232,10 @@ class _ToTree(Transformer[Token, Any]):
         return node
 
     def either(self, children: list[Node]) -> Node:
-        return Either(tuple(children))
+        return Either(tuple(_joined(children, Either)))
 
     def all(self, children: list[Node]) -> Node:
-        return All(tuple(children))
+        return All(tuple(_joined(children, All)))
 
     def negation(self, children: list[Node]) -> Node:
         return Not(children[0])
@@ -223,20 +244,44 @@ class _ToTree(Transformer[Token, Any]):
         return children[0]
 
     def word(self, children: list[Token]) -> Node:
-        if children[0].endswith(":") and children[0][:-1].casefold() in FIELDS:
-            raise SearchError(f"“{children[0]}” needs a name right after it.", children[0].column)
+        if children[0].endswith(":") and filter_named(children[0][:-1]):
+            raise SearchError(f"“{children[0]}” needs something right after it.", _column(children[0]))
+        if children[0].endswith("*") and len(letters := normalise(children[0])) == 1 and letters.isascii():
+            raise SearchError("At least two letters stand before “*”.", _column(children[0]))
         return Word(str(children[0]))
 
     def phrase(self, children: list[Token]) -> Node:
         return Phrase(str(children[0])[1:-1])
 
     def field(self, children: list[Token]) -> Node:
-        name = children[0][:-1].casefold()
-        if name not in FIELDS:
-            known = ", ".join(f"{field}: ({meaning})" for field, meaning in FIELDS.items())
-            message = f"There is no filter “{children[0]}”. Known: {known}."
-            raise SearchError(f"{message} Put quotation marks around text with a colon.", children[0].column)
-        return Field(name, str(children[1]).strip('"'))
+        name = filter_named(children[0][:-1])
+        if name is None:
+            raise _unknown(children[0])
+        value = " ".join(str(children[1]).replace('"', "").split())
+        if not value:
+            raise SearchError(f"“{children[0]}” needs something right after it.", _column(children[0]))
+        try:
+            FIELDS[name].read(value)
+        except ValueError as error:
+            raise SearchError(str(error), _column(children[1])) from None
+        return Field(name, value, _column(children[1]))
+
+
+def _joined(nodes: list[Node], kind: type[All | Either]) -> Iterator[Node]:
+    """Brackets around the same relation mean nothing: ``(a b) c`` is ``a b c``."""
+    for node in nodes:
+        if isinstance(node, kind):
+            yield from node.nodes
+        else:
+            yield node
+
+
+def _unknown(token: Token) -> SearchError:
+    close = get_close_matches(token[:-1].casefold(), [*FIELDS, *ALIASES], n=1, cutoff=0.7)
+    meant = f" Did you mean {close[0]}:?" if close else ""
+    known = ", ".join(f"{name}:" for name in FIELDS)
+    message = f"There is no filter “{token}”.{meant} Known: {known}. "
+    return SearchError(f"{message}Put quotation marks around text with a colon.", _column(token))
 
 
 # LALR with the transformer inside: no recursion, however deep the brackets of a malicious query are.

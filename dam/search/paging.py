@@ -5,15 +5,16 @@ A cursor is the sort key and id of the row at a page's edge, signed, so that nob
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Generic, TypeVar
+from datetime import date, datetime
+from typing import Any, Generic, Protocol, TypeVar
 
 from django.core.signing import BadSignature, Signer
-from django.db.models import BooleanField, F, Func, Model, QuerySet, Value
+from django.db.models import BooleanField, F, Func, Model, Q, QuerySet, Value
 
 M = TypeVar("M", bound=Model)
+R_co = TypeVar("R_co", covariant=True)
 
 
 class CursorError(Exception):
@@ -63,7 +64,9 @@ def cursor_write(name: str, edge: Edge | None) -> str | None:
     """The opaque form of an edge in the list of that name."""
     if edge is None:
         return None
-    key = {"at": edge.key.isoformat()} if isinstance(edge.key, datetime) else edge.key
+    key = edge.key
+    if isinstance(key, date):
+        key = {"at" if isinstance(key, datetime) else "on": key.isoformat()}
     return _signer(name).sign_object([key, edge.pk, edge.backwards], compress=True)
 
 
@@ -78,7 +81,7 @@ def cursor_read(name: str, cursor: str) -> Edge:
     except (BadSignature, ValueError) as error:
         raise CursorError("This is not a cursor of this list; begin without one.") from error
     if isinstance(key, dict):
-        key = datetime.fromisoformat(key["at"])
+        key = datetime.fromisoformat(key["at"]) if "at" in key else date.fromisoformat(key["on"])
     return Edge(key=key, pk=pk, backwards=backwards)
 
 
@@ -88,8 +91,29 @@ def _signer(name: str) -> Signer:
 
 def page_slice(rows: QuerySet[M], *, sort: Sort, edge: Edge | None, limit: int) -> Slice[M]:
     """Up to ``limit`` rows beside the edge; the first ones without an edge. One or two queries."""
+
+    def beside(count: int, *, backwards: bool) -> list[M]:
+        found: list[M] = []
+        for part in ranges(sort, edge, backwards=backwards):
+            found += rows.filter(*part.conditions).order_by(*part.order)[: count - len(found)]
+            if len(found) == count:
+                break
+        return found
+
+    return slice_around(beside, sort=sort, edge=edge, limit=limit)
+
+
+class Beside(Protocol[R_co]):
+    """Finds up to so many rows from the edge on, in the direction of reading."""
+
+    def __call__(self, count: int, *, backwards: bool) -> Sequence[R_co]:
+        """In the order of reading: away from the edge."""
+
+
+def slice_around(beside: Beside[M], *, sort: Sort, edge: Edge | None, limit: int) -> Slice[M]:
+    """The slice of whatever finds rows beside an edge; it is asked for one more than are shown."""
     backwards = edge is not None and edge.backwards
-    found = _beside(rows, sort, edge, limit + 1, backwards=backwards)
+    found = list(beside(limit + 1, backwards=backwards))
     more = len(found) > limit
     found = found[:limit]
     if backwards:
@@ -114,23 +138,27 @@ def _edge(sort: Sort, row: Model, *, backwards: bool) -> Edge:
     return Edge(key=key, pk=row.pk, backwards=backwards)
 
 
-def _beside(rows: QuerySet[M], sort: Sort, edge: Edge | None, limit: int, *, backwards: bool) -> list[M]:
-    """Up to ``limit`` rows from the edge on, in the direction of reading."""
-    found: list[M] = []
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A range of the index (column, id): conditions on the rows, and their order."""
+
+    conditions: tuple[Any, ...]
+    order: tuple[str, ...]
+
+
+def ranges(sort: Sort, edge: Edge | None, *, backwards: bool) -> Iterator[Range]:
+    """What is read from the edge on, one range after the other."""
     for dated in _segments(sort, edge, backwards=backwards):
         column = sort.column if dated else "id"
-        part = rows
+        conditions: list[Any] = []
         if sort.nullable:
-            part = part.filter(**{f"{sort.column}__isnull": not dated})
+            conditions.append(Q(**{f"{sort.column}__isnull": not dated}))
         if edge is not None and (not sort.nullable or (edge.key is not None) == dated):
-            part = part.filter(_after(column, edge, descending=sort.descending != backwards))
-        order = [column] if column == "id" else [column, "id"]
+            conditions.append(_after(column, edge, descending=sort.descending != backwards))
+        order = (column,) if column == "id" else (column, "id")
         if sort.descending != backwards:
-            order = [f"-{name}" for name in order]
-        found += part.order_by(*order)[: limit - len(found)]
-        if len(found) == limit:
-            break
-    return found
+            order = tuple(f"-{name}" for name in order)
+        yield Range(tuple(conditions), order)
 
 
 def _segments(sort: Sort, edge: Edge | None, *, backwards: bool) -> Sequence[bool]:

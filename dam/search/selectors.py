@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Case, F, Func, Prefetch, Q, QuerySet, TextField, Value, When
+from django.db.models import F, Func, Prefetch, Q, QuerySet, TextField, Value
 from django.db.models.functions import Concat
 
 from dam.assets.models import Asset
 from dam.assets.naming import normalise
 from dam.assets.selectors import assets_visible_to
+from dam.search.claims_loaded import BEST_FIRST, claims_load
 from dam.search.compile import compile_query
-from dam.search.paging import SORTS, CursorError, cursor_read, cursor_write, edge_of, page_slice
+from dam.search.counting import Count
+from dam.search.paging import SORTS, CursorError, Edge, Slice, cursor_read, cursor_write, edge_of
+from dam.search.ranking import ranked_slice
+from dam.search.sampling import EXACT_UP_TO, count_of
+from dam.search.tag_counts import tag_counts
+from dam.search.walking import assets_slice
 from dam.tagging.models import Claim, Tag
 
-COUNT_BOUND = 10_000
-_SUGGESTION_COUNT_BOUND = 1_000
+COUNT_BOUND = EXACT_UP_TO
+DEFAULT_SORT, SIMILAR = "newest", "similar"
 _MAX_SUGGESTION_TEXT = 100
 
 
@@ -28,17 +34,6 @@ class Page:
     next_cursor: str | None
     previous_cursor: str | None
     notices: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """A number of assets; if not exact, there are more than ``value``."""
-
-    value: int
-    exact: bool
-
-    def __str__(self) -> str:
-        return f"{self.value:,}" if self.exact else f"{self.value:,}+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,31 +63,54 @@ def search_assets(
 ) -> Page:
     """One page of what the user may see and the query finds, with files and claims loaded.
 
+    What looks like a picture (``similar:``) comes in the order of its likeness, unless another sort than the
+    default is asked for. For other queries, ``similar`` is the default sort.
+
     Raises:
         SearchError: the query cannot be understood.
         CursorError: the cursor is not one of this sort.
         KeyError: no such sort.
     """
-    order = SORTS[sort]
-    edge = cursor_read(sort, cursor) if cursor else None
-    compiled = compile_query(query)
-    rows = loaded(assets_visible_to(user).filter(compiled.condition))
-    found = page_slice(rows, sort=order, edge=edge, limit=limit)
+    compiled = compile_query(query, user=user)
+    visible = assets_visible_to(user)
+    rows = visible.filter(compiled.condition)
+    found: Slice[Asset]
+    if compiled.ranked is not None and sort in {SIMILAR, DEFAULT_SORT}:
+        name = SIMILAR
+        edge = cursor_read(name, cursor) if cursor else None
+        found = ranked_slice(rows, ranked=compiled.ranked, edge=edge, limit=limit)
+    else:
+        name = DEFAULT_SORT if sort == SIMILAR else sort
+        order = SORTS[name]
+        edge = cursor_read(name, cursor) if cursor else None
+        found = assets_slice(rows, sort=order, edge=edge, limit=limit)
     return Page(
-        assets=found.rows,
-        next_cursor=cursor_write(sort, found.next),
-        previous_cursor=cursor_write(sort, found.previous),
+        assets=_in_order(visible, [asset.pk for asset in found.rows]),
+        next_cursor=cursor_write(name, found.next),
+        previous_cursor=cursor_write(name, found.previous),
         notices=compiled.notices,
     )
 
 
+def _in_order(visible: QuerySet[Asset], ids: list[int]) -> list[Asset]:
+    """The assets of these ids; who lost the right to one of them since they were found does not see it."""
+    if not ids:
+        return []
+    by_id = {asset.pk: asset for asset in _with_files(visible.filter(pk__in=ids))}
+    assets = [by_id[pk] for pk in ids if pk in by_id]
+    claims_load(assets)
+    return assets
+
+
 def count_assets(*, user: User | AnonymousUser, query: str = "", bound: int = COUNT_BOUND) -> Count:
-    """How many a search finds, counting no further than ``bound``.
+    """How many a search finds: exact up to ``bound``, an estimate above it.
+
+    With a bound of its own, nobody estimates: it says that there are more.
 
     Raises:
         SearchError: the query cannot be understood.
     """
-    return _count(assets_visible_to(user).filter(compile_query(query).condition), bound)
+    return count_of(assets_visible_to(user).filter(compile_query(query, user=user).condition), bound=bound)
 
 
 def asset_get(*, user: User | AnonymousUser, asset_id: int) -> Asset:
@@ -111,12 +129,17 @@ def neighbours(*, user: User | AnonymousUser, query: str, sort: str, asset: Asse
         SearchError: the query cannot be understood.
         KeyError: no such sort.
     """
-    order = SORTS[sort]
-    rows = assets_visible_to(user).filter(compile_query(query).condition).only("pk", order.column)
+    compiled = compile_query(query, user=user)
+    rows = assets_visible_to(user).filter(compiled.condition)
     ids: list[int | None] = []
     for backwards in (True, False):
-        edge = edge_of(order, asset, backwards=backwards)
-        found = page_slice(rows, sort=order, edge=edge, limit=1).rows
+        if compiled.ranked is not None and sort in {SIMILAR, DEFAULT_SORT}:
+            edge = Edge(key=None, pk=asset.pk, backwards=backwards)
+            found = ranked_slice(rows, ranked=compiled.ranked, edge=edge, limit=1).rows
+        else:
+            order = SORTS[DEFAULT_SORT if sort == SIMILAR else sort]
+            edge = edge_of(order, asset, backwards=backwards)
+            found = assets_slice(rows, sort=order, edge=edge, limit=1).rows
         ids.append(found[0].pk if found else None)
     return Neighbours(previous=ids[0], next=ids[1])
 
@@ -131,8 +154,14 @@ def rejected_claims(asset: Asset) -> list[Claim]:
     return [claim for claim in asset.claims.all() if claim.state == Claim.State.REJECTED]
 
 
-def suggest_tags(*, user: User | AnonymousUser, text: str, limit: int = 10) -> list[TagSuggestion]:
-    """Tags of which a word begins with the text: exact names first, then names, then synonyms."""
+def suggest_tags(
+    *, user: User | AnonymousUser, text: str, limit: int = 10, counts: bool = True
+) -> list[TagSuggestion]:
+    """Tags of which a word begins with the text: exact names first, then names, then synonyms.
+
+    Each with how many assets that the user may see have it, if ``counts``: exact for those that few have,
+    estimated from the newest assets for others.
+    """
     wanted = normalise(text[:_MAX_SUGGESTION_TEXT])
     if not wanted:
         return []
@@ -145,13 +174,9 @@ def suggest_tags(*, user: User | AnonymousUser, text: str, limit: int = 10) -> l
         .order_by()
     )
     ranked = sorted((_rank(tag, wanted), tag.pk, tag) for tag in tags)[:limit]
-    visible = assets_visible_to(user)
+    counted = tag_counts(user, [tag.pk for _, _, tag in ranked]) if counts else {}
     return [
-        TagSuggestion(
-            tag=tag,
-            matched=_matched(tag, position),
-            count=_count(visible.filter(tag_ids__contains=[tag.pk]), _SUGGESTION_COUNT_BOUND),
-        )
+        TagSuggestion(tag=tag, matched=_matched(tag, position), count=counted.get(tag.pk))
         for (_, position, _), _, tag in ranked
     ]
 
@@ -179,27 +204,22 @@ def _matched(tag: Tag, position: int) -> str:
     return next((synonym for synonym in tag.synonyms if normalise(synonym)[:100] == fitting), fitting)
 
 
-def _count(rows: QuerySet[Asset], bound: int) -> Count:
-    number = rows.order_by()[: bound + 1].count()
-    return Count(value=min(number, bound), exact=number <= bound)
-
-
 def loaded(rows: QuerySet[Asset]) -> QuerySet[Asset]:
     """With all that a page shows of them, in a fixed number of queries."""
-    claims = Claim.objects.select_related("tag").order_by(
-        Case(When(state=Claim.State.ACCEPTED, then=0), default=1),
-        F("score").desc(nulls_last=True),
-        "tag_id",
+    # Hundreds of claims share some tags: those are loaded once.
+    return _with_files(rows).prefetch_related(
+        Prefetch("claims", Claim.objects.order_by(*BEST_FIRST)),
+        Prefetch("claims__tag", Tag.objects.order_by()),
     )
-    return (
-        rows.select_related("current_version__blob", "uploaded_by")
-        .prefetch_related(Prefetch("claims", claims))
-        .defer("words")
-    )
+
+
+def _with_files(rows: QuerySet[Asset]) -> QuerySet[Asset]:
+    return rows.select_related("collection", "current_version__blob", "uploaded_by").defer("words")
 
 
 __all__ = [
     "COUNT_BOUND",
+    "SIMILAR",
     "Count",
     "CursorError",
     "Neighbours",

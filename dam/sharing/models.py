@@ -1,4 +1,4 @@
-"""Links by which somebody without an account sees pictures."""
+"""Links by which somebody without an account sees pictures, and what people fetch as a zip."""
 
 from __future__ import annotations
 
@@ -40,6 +40,10 @@ class Share(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     uses = models.PositiveIntegerField(default=0, help_text="How often it was opened.")
+    wrong_attempts = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Passwords that were tried since the last right one."
+    )
+    attempted_at = models.DateTimeField(null=True, blank=True, help_text="When the last one was tried.")
 
     class Meta:
         ordering = ("-id",)
@@ -67,3 +71,20 @@ class ShareEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.asset_id} in share {self.share_id}"
+
+
+class ZipOrder(models.Model):
+    """What somebody wants as one file, for the minutes in which they may fetch it.
+
+    It names pictures and gives no right to any: that is asked when it is fetched.
+    """
+
+    key = models.CharField(max_length=64, unique=True, help_text="The secret part of its address.")
+    user = models.ForeignKey("auth.User", on_delete=models.CASCADE, related_name="+")
+    asset_ids = ArrayField(models.BigIntegerField(), help_text="In the order in which they lie in it.")
+    size = models.CharField(max_length=10, help_text="`original`, or the long side in pixels.")
+    format = models.CharField(max_length=10)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{len(self.asset_ids)} pictures for {self.user}"

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from dam.assets.admin.visible import OfVisibleAssets
 from dam.assets.models import Asset
 from dam.staff_admin import ByStaff, ReadOnlyAdmin
 from dam.tagging.models import Claim, Decision, ModelVersion, Prediction, Tag
@@ -162,7 +163,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Prediction)
-class PredictionAdmin(ReadOnlyAdmin):
+class PredictionAdmin(OfVisibleAssets, ReadOnlyAdmin):
     """Raw answers."""
 
     list_display = ("id", "asset_link", "model_version", "generation", "purpose", "created_at")
@@ -178,7 +179,7 @@ class PredictionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Decision)
-class DecisionAdmin(ReadOnlyAdmin):
+class DecisionAdmin(OfVisibleAssets, ReadOnlyAdmin):
     """What people said."""
 
     list_display = ("id", "asset_link", "tag", "verdict", "decided_by", "decided_at", "model_version")
@@ -194,7 +195,7 @@ class DecisionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Claim)
-class ClaimAdmin(ReadOnlyAdmin):
+class ClaimAdmin(OfVisibleAssets, ReadOnlyAdmin):
     """What people see."""
 
     list_display = ("id", "asset_link", "tag", "state", "source", "score", "threshold", "model_version")

@@ -12,6 +12,7 @@ from dam.assets.models import Asset
 from dam.jobs.models import TaggingJob
 from dam.tagging.bulk_sql import rows_copy, rows_read, rows_update
 from dam.tagging.derive import Derived, Said, derive
+from dam.tagging.likeness import likeness_follow
 from dam.tagging.models import Decision, Prediction, Tag
 from dam.tagging.vocabulary import Vocabulary, vocabulary
 
@@ -66,7 +67,7 @@ def claims_derive_all(*, should_stop: Callable[[], bool] = bool) -> int:
 
 
 def assets_derive(*, asset_ids: Collection[int], words: Vocabulary) -> list[AssetClaims]:
-    """Derive the claims of assets again and store what differs, with their search columns.
+    """Derive the claims of assets again and store what differs, with their search columns and embeddings.
 
     Locks them until the caller's transaction ends. Assets that are gone are left out; what no version
     answered that is not withdrawn follows from decisions alone, and has no ``model_version_id``.
@@ -80,19 +81,23 @@ def assets_derive(*, asset_ids: Collection[int], words: Vocabulary) -> list[Asse
             .values_list("pk", "current_version_id")
         )
         newest = {
-            asset_id: (dict(zip(tag_ids, scores, strict=True)), model_version_id)
-            for asset_id, model_version_id, tag_ids, scores in rows_read(
+            asset_id: (dict(zip(tag_ids, scores, strict=True)), model_version_id, prediction_id)
+            for asset_id, model_version_id, tag_ids, scores, prediction_id in rows_read(
                 _NEWEST, list(versions), list(versions.values())
             )
         }
         decisions = decisions_of(versions)
         claims = []
         for asset_id in versions:
-            scores, model_version_id = newest.get(asset_id, ({}, None))
+            scores, model_version_id, _ = newest.get(asset_id, ({}, None, None))
             derived = derive(scores=scores, vocabulary=words.rules, decisions=decisions.get(asset_id, {}))
             claims.append(AssetClaims(asset_id, derived, model_version_id))
         claims_store(asset_ids=versions, claims=claims)
         rows_update(_SEARCH_IDS, [{"id": each.asset_id, "tag_ids": each.derived.tag_ids} for each in claims])
+        likeness_follow(
+            predictions=[prediction_id for _, _, prediction_id in newest.values()],
+            unanswered=versions.keys() - newest.keys(),
+        )
     return claims
 
 
@@ -161,7 +166,8 @@ _COLUMNS: Mapping[str, str] = {
 }
 _FIELDS = tuple(_COLUMNS)[2:]
 _NEWEST = """
-SELECT DISTINCT ON (fact.asset_id) fact.asset_id, fact.model_version_id, fact.tag_ids, fact.scores
+SELECT DISTINCT ON (fact.asset_id) fact.asset_id, fact.model_version_id, fact.tag_ids, fact.scores,
+    fact.id
 FROM tagging_prediction AS fact JOIN tagging_modelversion AS model ON model.id = fact.model_version_id
 WHERE fact.asset_id = ANY(%s) AND fact.asset_version_id = ANY(%s) AND fact.purpose IN ('live', 'campaign')
 AND model.withdrawn_at IS NULL

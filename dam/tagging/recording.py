@@ -7,6 +7,7 @@ wait for each other in a circle.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -24,6 +25,7 @@ from dam.tagging.bulk_sql import DOUBLE, INTEGER, array_bytes, rows_copy, rows_r
 from dam.tagging.claims import LIVE_PURPOSES, AssetClaims, claims_store, decisions_of
 from dam.tagging.derive import Derived, derive
 from dam.tagging.known_models import KnownModels, key_of, models_hold
+from dam.tagging.likeness import likeness_forget_failed, likeness_keep
 from dam.tagging.vocabulary import Vocabulary, labels_take_in
 from dam.telemetry.metrics import TIME_TO_TAGGED_SECONDS, lane_of
 from pipeline.messages import ModelIdentity, Outcome, PictureFacts, Rendition, TagResult
@@ -232,7 +234,7 @@ def _jobs_close(jobs: Iterable[_Job], now: datetime, *, reason: str = "") -> Non
     rows_update(recording_sql.CLOSE_JOBS, rows, now)
 
 
-def _store_failures(failed: Iterable[_Accepted], now: datetime) -> None:
+def _store_failures(failed: Sequence[_Accepted], now: datetime) -> None:
     """Close as failed; an asset that people see without tags so far fails with its job."""
     jobs = []
     assets = []
@@ -243,6 +245,7 @@ def _store_failures(failed: Iterable[_Accepted], now: datetime) -> None:
             assets.append({"id": job.asset_id, **why})
     rows_update(recording_sql.CLOSE_JOBS, jobs, now)
     rows_update(recording_sql.FAIL_ASSETS, assets, now)
+    likeness_forget_failed(asset_ids=[each.asset_id for each in failed if each.is_seen])
 
 
 def _store_tries(tries: Iterable[_Accepted], words: Vocabulary, now: datetime) -> None:
@@ -253,6 +256,8 @@ def _store_tries(tries: Iterable[_Accepted], words: Vocabulary, now: datetime) -
         kept = {
             "model": answer.model.model_dump() if answer.model else None,
             "tags": [{"tag_id": claim.tag_id, "score": claim.score} for claim in derived.claims],
+            # Similar pictures are found by it, whoever asks for them and when.
+            "embedding": base64.b64encode(answer.embedding).decode() if answer.embedding else "",
         }
         jobs.append({"id": job.id, "state": _DONE, "reason": "", "detail": "", "answer": kept})
     rows_update(recording_sql.CLOSE_JOBS, jobs, now)
@@ -304,6 +309,7 @@ def _store_predictions(
 
     claims_store(asset_ids=[each.asset_id for each in seen], claims=claims())
     rows_update(recording_sql.TAG_ASSETS, assets, now)
+    likeness_keep([_looks(each, rows[key_of(_model(each.answer))]) for each in seen])
     rows_update(recording_sql.KEEP_RENDITIONS, [_renditions(each) for each in seen if each.answer.renditions])
 
 
@@ -314,6 +320,20 @@ def _tagged(accepted: _Accepted, derived: Derived) -> dict[str, object]:
         "tag_ids": derived.tag_ids,
         "width": picture.width if picture else None,
         "height": picture.height if picture else None,
+        # Every picture has one: a worker that sends none makes none, and those of before stay.
+        "colours": list(picture.colours[:4]) if picture and picture.colours else None,
+    }
+
+
+def _looks(accepted: _Accepted, model_id: int) -> dict[str, object]:
+    job, picture = accepted.job, accepted.answer.picture
+    return {
+        "id": accepted.asset_id,
+        "version_id": job.asset_version_id,
+        "model_id": model_id,
+        "generation": job.generation,
+        "colours": picture.colours if picture else (),
+        "fingerprint": picture.fingerprint if picture else None,
     }
 
 

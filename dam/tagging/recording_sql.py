@@ -52,7 +52,7 @@ UPDATE jobs_taggingjob SET reason = 'withdrawn' WHERE id = ANY(%s) AND state = '
 # that was withdrawn count until they are derived again.
 FAIL_ASSETS = """
 UPDATE assets_asset AS asset SET
-    state = 'failed', reason = failed.reason, detail = failed.detail, updated_at = %s
+    state = 'failed', reason = failed.reason, detail = failed.detail, colours = '{}', updated_at = %s
 FROM json_to_recordset(%s) AS failed (id bigint, reason text, detail text)
 WHERE asset.id = failed.id AND NOT EXISTS (
     SELECT FROM tagging_prediction AS prediction
@@ -65,8 +65,9 @@ WHERE asset.id = failed.id AND NOT EXISTS (
 TAG_ASSETS = """
 UPDATE assets_asset AS asset SET
     state = 'tagged', reason = '', detail = '', updated_at = %s, tag_ids = tagged.tag_ids,
-    width = coalesce(tagged.width, asset.width), height = coalesce(tagged.height, asset.height)
-FROM json_to_recordset(%s) AS tagged (id bigint, tag_ids int[], width int, height int)
+    width = coalesce(tagged.width, asset.width), height = coalesce(tagged.height, asset.height),
+    colours = coalesce(tagged.colours, asset.colours)
+FROM json_to_recordset(%s) AS tagged (id bigint, tag_ids int[], width int, height int, colours varchar(10)[])
 WHERE asset.id = tagged.id
 """
 

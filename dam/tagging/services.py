@@ -15,6 +15,7 @@ from django.utils.text import slugify
 from dam.assets.models import Asset, Blob
 from dam.assets.services import blob_keep, blob_lock, upload_limits
 from dam.assets.storage import blob_store
+from dam.audit.services import Target, audit_record
 from dam.jobs.models import TaggingJob
 from dam.jobs.services import job_enqueue
 from dam.tagging.claims import claims_derive, claims_derive_all, version_seen
@@ -65,19 +66,37 @@ def decision_make(*, asset: Asset, tag: Tag, verdict: Decision.Verdict, user: Us
                 "model_version_id": version_seen(asset=asset),
             },
         )
+        _decision_told(user, asset, tag, _ACTIONS[verdict])
         return claims_derive(asset=asset)
 
 
-def decision_withdraw(*, asset: Asset, tag: Tag) -> Derived:
+def decision_withdraw(*, asset: Asset, tag: Tag, user: User) -> Derived:
     """Forget what was said of a tag; the model's word counts again."""
     with transaction.atomic():
         Asset.objects.select_for_update(of=("self",)).get(pk=asset.pk)
-        Decision.objects.filter(asset=asset, tag=tag).delete()
+        forgotten, _ = Decision.objects.filter(asset=asset, tag=tag).delete()
+        if forgotten:
+            _decision_told(user, asset, tag, "tag.withdraw")
         return claims_derive(asset=asset)
 
 
-def tag_get_or_create(*, name: str) -> tuple[Tag, bool]:
+_ACTIONS = {
+    Decision.Verdict.ACCEPTED: "tag.accept",
+    Decision.Verdict.REJECTED: "tag.reject",
+    Decision.Verdict.ADDED: "tag.add",
+}
+
+
+def _decision_told(user: User, asset: Asset, tag: Tag, action: str) -> None:
+    said = {"tag": tag.pk, "name": tag.name}
+    target = Target("asset", asset.pk, str(asset), asset.collection_id, said)
+    audit_record(actor=user, action=action, targets=[target])
+
+
+def tag_get_or_create(*, name: str, user: User | None = None) -> tuple[Tag, bool]:
     """The tag of that name, synonym or slug, or a new one of our own, and whether it is new.
+
+    ``user``: who asks for it; None: a program.
 
     Raises:
         ValueError: the name has no letter or digit, has a NUL, or is longer than 100 characters.
@@ -103,25 +122,42 @@ def tag_get_or_create(*, name: str) -> tuple[Tag, bool]:
             tag, created = Tag.objects.get_or_create(
                 slug=slug, defaults={"name": name, "kind": Tag.Kind.OWN, "lookup": wanted}
             )
+            if created:
+                audit_record(actor=user, action="tag.create", targets=[Target("tag", tag.pk, tag.name)])
             if created or wanted[0] in tag.lookup:
                 return tag, created
     raise ValueError(f"no free slug for a tag called {name}")
 
 
-def tag_update(*, tag: Tag, parents: Iterable[Tag] | None = None, **changes: Any) -> Tag:
+def tag_update(
+    *, tag: Tag, parents: Iterable[Tag] | None = None, user: User | None = None, **changes: Any
+) -> Tag:
     """Change a tag as curators do: name, synonyms, threshold, active, parents.
 
-    Claims follow when they are derived again. Raises ValueError for a circle of parents.
+    Claims follow when they are derived again. ``user``: who does it; None: a program. Raises ValueError for
+    a circle of parents.
     """
     with transaction.atomic():
+        before = Tag.objects.select_for_update(no_key=True).get(pk=tag.pk)
+        told: dict[str, Any] = {
+            field: [getattr(before, field), value]
+            for field, value in changes.items()
+            if getattr(before, field) != value
+        }
         for field, value in changes.items():
             setattr(tag, field, value)
         tag.lookup = lookup_of(name=tag.name, synonyms=tag.synonyms)
         tag.save()
         if parents is not None:
+            above = [sorted(tag.parents.values_list("slug", flat=True))]
             tag.parents.set(parents)
+            above.append(sorted(tag.parents.values_list("slug", flat=True)))
+            if above[0] != above[1]:
+                told["parents"] = above
             ancestors_refresh()
             tag.refresh_from_db()
+        if told:
+            audit_record(actor=user, action="tag.edit", targets=[Target("tag", tag.pk, tag.name, None, told)])
     return tag
 
 

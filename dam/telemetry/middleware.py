@@ -26,8 +26,8 @@ MOST_OF_A_PATH = 300
 
 log: Any = structlog.get_logger()
 
-# Whoever knows the rest of such a path may sign in by it.
-_SECRET_PATH = re.compile(r"(/sign-in/link/).+")
+# Whoever knows the rest of such a path may sign in by it, or open a link to pictures.
+_SECRET_PATH = re.compile(r"(/sign-in/link/|^/s/).+")
 _PROBES = frozenset({"/healthz", "/readyz"})
 
 

@@ -21,9 +21,11 @@ from pipeline.preprocess.header import DEFAULT_LIMITS, Header, Limits, read_head
 
 if TYPE_CHECKING:
     from pipeline.preprocess.encode import EncodedRendition, Renditions, renditions
+    from pipeline.preprocess.looks import COLOUR_NAMES, Looks, looks_of
     from pipeline.preprocess.pixels import PREVIEW_SIDE, PreparedPicture, check_supported, prepare
 
 __all__ = [
+    "COLOUR_NAMES",
     "DEFAULT_LIMITS",
     "PREVIEW_SIDE",
     "BadPictureError",
@@ -31,6 +33,7 @@ __all__ = [
     "EncodedRendition",
     "Header",
     "Limits",
+    "Looks",
     "PictureFormat",
     "PreparedPicture",
     "RefusalReason",
@@ -38,6 +41,7 @@ __all__ = [
     "Renditions",
     "UnsupportedSpecError",
     "check_supported",
+    "looks_of",
     "prepare",
     "read_header",
     "renditions",
@@ -51,6 +55,9 @@ _NEEDS_OPENCV = {
     "EncodedRendition": "encode",
     "Renditions": "encode",
     "renditions": "encode",
+    "COLOUR_NAMES": "looks",
+    "Looks": "looks",
+    "looks_of": "looks",
 }
 
 

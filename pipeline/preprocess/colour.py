@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
@@ -69,6 +68,9 @@ def _says_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
 
 def on_white(bgra: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Composite uint8 ``[H, W, 4]`` (straight alpha, any channel order) on white: uint8 ``[H, W, 3]``."""
+    # The web process asks this module for transforms alone, and has no OpenCV.
+    import cv2  # noqa: PLC0415
+
     premultiplied = cv2.cvtColor(bgra, cv2.COLOR_RGBA2mRGBA)
     background = cv2.cvtColor(cv2.bitwise_not(bgra[..., 3]), cv2.COLOR_GRAY2BGR)
     # Both are rounded to nearest, so their sum can pass 255 by one: cv2.add saturates.

@@ -11,7 +11,7 @@ from django.contrib.postgres.search import SearchVector
 from django.db.models import Value
 from django.utils import timezone
 
-from dam.assets.models import Asset, AssetVersion, Blob, Collection
+from dam.assets.models import Album, AlbumEntry, Asset, AssetVersion, Blob, Collection, Grant, Level
 from dam.assets.naming import normalise, sort_key
 from dam.assets.services import root_collection
 from dam.jobs.models import TaggingJob
@@ -200,3 +200,29 @@ def job_close(job: TaggingJob, *, failed: bool = False, reason: str = "") -> Non
     job.reason = reason
     job.closed_at = timezone.now()
     job.save()
+
+
+class GrantFactory(factory.django.DjangoModelFactory):
+    """``GrantFactory(collection=…, user=anna, level=Level.CURATE)``; without user and group: to everybody."""
+
+    class Meta:
+        model = Grant
+
+    collection = factory.LazyFunction(root_collection)
+    level = Level.VIEW
+
+
+class AlbumFactory(factory.django.DjangoModelFactory):
+    """An album; ``pictures=[…]`` lie in it."""
+
+    class Meta:
+        model = Album
+        skip_postgeneration_save = True
+
+    name = factory.Sequence(lambda n: f"Album {n}")
+    owner = factory.SubFactory(UserFactory)
+
+    @factory.post_generation
+    def pictures(self: Any, create: bool, extracted: Any) -> None:
+        for asset in extracted or ():
+            AlbumEntry.objects.create(album=self, asset=asset, added_by=self.owner)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dam.library.chips import search_address, write
+from dam.library.chips import search_address
 from dam.search.language import All, Either, Field, Not, Phrase, Word, parse
+from dam.search.terms import write
 
 _WORDS = st.sampled_from(["dog", "golden", "img_2041.jpg", "crème", "x-ray", "12"])
 _TERMS = (

@@ -120,7 +120,11 @@ def test_the_controller_reports_what_the_labels_mean(api):
         brief(three),
         brief(one),
     )
-    assert body["shadow"] == {"answered": {"value": 0, "exact": True}, "open": 0, "wanted": 300}
+    assert body["shadow"] == {
+        "answered": {"value": 0, "exact": True, "estimated": False},
+        "open": 0,
+        "wanted": 300,
+    }
     assert body["watch"]["champion"] == brief(two)
     assert [check["name"] for check in body["watch"]["checks"]] == ["precision", "errors", "time"]
     problem = api("put", f"{ROLLOUT}serving/", {"champion": 10**20}, status=400)
@@ -257,7 +261,7 @@ def test_a_version_is_registered_with_its_vocabulary(api):
     assert api("put", MODELS, REGISTRATION | {"metrics": {}})["id"] == first["id"]
     assert api("get", f"{MODELS}{first['id']}/")["metrics"] == {}
     assert (first["version"], first["registry_version"], first["alias"]) == (7, 3, "")
-    assert first["predictions"] == {"value": 0, "exact": True}
+    assert first["predictions"] == {"value": 0, "exact": True, "estimated": False}
     dog = Tag.objects.get(slug="dog")
     assert [Tag.objects.get(pk=pk).slug for pk in dog.ancestor_ids] == ["animal"]
     assert [each["id"] for each in api("get", MODELS)["results"]] == [first["id"]]

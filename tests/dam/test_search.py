@@ -234,9 +234,9 @@ def test_a_changed_or_foreign_cursor_is_refused(user, twelve):
 def test_a_page_costs_the_same_number_of_queries_however_long_it_is(user, animals, django_assert_num_queries):
     for _ in range(8):
         AssetFactory(tags=[animals["beagle"], animals["cat"]])
-    for limit in (1, 8):
-        # names of tags, assets with files and uploaders, claims with tags
-        with django_assert_num_queries(3):
+    for limit in (1, 7):
+        # names of tags, rights, ids, assets with files and uploaders, claims, their tags
+        with django_assert_num_queries(6):
             page = search_assets(user=user, query="dog", limit=limit)
             for asset in page.assets:
                 assert asset.current_version.blob.sha256

@@ -44,7 +44,7 @@ def test_a_withdrawn_decision_gives_the_model_its_word_back(asset: Asset, person
     result_record(result=answer(TaggingJob.objects.get(), SURE), words=vocabulary())
     beagle = Tag.objects.get(slug="beagle")
     decision_make(asset=asset, tag=beagle, verdict=Decision.Verdict.REJECTED, user=person)
-    decision_withdraw(asset=asset, tag=beagle)
+    decision_withdraw(asset=asset, tag=beagle, user=person)
     assert shown(asset) == {"beagle": "suggested", "dog": "suggested"}
 
 

@@ -12,13 +12,16 @@ from django.db import connection
 from django.utils import timezone
 from PIL import Image
 
-from dam.assets.models import Asset, Blob, Collection
+from dam.assets.errors import NotAllowedError
+from dam.assets.models import Asset, AssetVersion, Blob, Collection, Grant, Level
 from dam.assets.naming import clean_filename, sort_key
-from dam.assets.services import asset_create, asset_request_tags
+from dam.assets.services import asset_create, asset_request_tags, root_collection
 from dam.assets.storage import blob_store
 from dam.jobs.ledger import ledger
 from dam.jobs.models import TaggingJob
 from pipeline.preprocess import RefusedPictureError
+from tests.dam.factories import GrantFactory
+from tests.dam.organising_scene import below, told
 
 
 def jpeg(colour: tuple[int, int, int] = (200, 30, 30)) -> io.BytesIO:
@@ -159,3 +162,48 @@ def test_names_sort_as_people_count() -> None:
         "img_9.jpg",
         "IMG_10.jpg",
     ]
+
+
+# -------------------------------------------------------------- where it lives
+
+
+def test_an_upload_lives_where_it_is_put_and_has_the_licence_of_the_nearest_collection(
+    uploader: User,
+) -> None:
+    press = below(root_collection(), "Press", default_licence="CC-BY-4.0")
+    year = below(press, "2024")
+    upload = asset_create(stream=jpeg(), filename="a.jpg", user=uploader, collection=year)
+    beside = asset_create(stream=jpeg((1, 2, 3)), filename="b.jpg", user=uploader)
+    assert (upload.asset.collection, upload.asset.licence) == (year, "CC-BY-4.0")
+    assert (beside.asset.collection.name, beside.asset.licence) == ("Library", "")
+    assert told() == [
+        ("uploader", "asset.create", upload.asset.pk),
+        ("uploader", "asset.create", beside.asset.pk),
+    ]
+
+
+def test_the_same_bytes_are_answered_with_the_picture_of_that_collection_first(uploader: User) -> None:
+    press = below(root_collection(), "Press")
+    other = User.objects.create_user("other")
+    first = asset_create(stream=jpeg(), filename="a.jpg", user=other).asset
+    second = asset_create(stream=jpeg((1, 2, 3)), filename="b.jpg", user=other, collection=press).asset
+    AssetVersion.objects.filter(asset=second).update(blob=first.current_version.blob)
+    for place, found in ((press, second), (None, first)):
+        again = asset_create(stream=jpeg(), filename="c.jpg", user=uploader, collection=place)
+        assert (again.created, again.asset) == (False, found)
+
+
+def test_who_may_not_contribute_uploads_nothing(uploader: User) -> None:
+    root = root_collection()
+    press, hidden = below(root, "Press"), below(root, "Hidden")
+    Grant.objects.all().delete()
+    GrantFactory(collection=press, user=uploader, level=Level.DOWNLOAD)
+    for place, refusal in (
+        (press, NotAllowedError),
+        (hidden, Collection.DoesNotExist),
+        (root, Collection.DoesNotExist),
+        (None, NotAllowedError),
+    ):
+        with pytest.raises(refusal):
+            asset_create(stream=jpeg(), filename="a.jpg", user=uploader, collection=place)
+    assert (Asset.objects.count(), Blob.objects.count(), told()) == (0, 0, [])

@@ -40,6 +40,8 @@ def test_a_picture_is_tagged_with_scores_embedding_facts_and_renditions(
     assert float(np.linalg.norm(embedding)) == pytest.approx(1, abs=1e-5)
     assert result.picture is not None
     assert (result.picture.width, result.picture.height) == (100, 200)
+    assert set(result.picture.colours) == {"red", "green", "blue", "white"}
+    assert result.picture.fingerprint is not None
     placeholder = base64.b64decode(result.picture.placeholder.partition(",")[2])
     assert read_header(placeholder).height == 24
     assert [rendition.name for rendition in result.renditions] == ["grid", "preview"]
@@ -60,6 +62,8 @@ def test_a_request_that_wants_no_renditions_gets_none(
 
     assert result.outcome is Outcome.TAGGED
     assert result.renditions == ()
+    assert result.picture is not None
+    assert result.picture.colours
     assert not blobs.exists(request.blob_key.replace("original", "grid.jpg"))
 
 

@@ -11,9 +11,9 @@ import pytest
 from django.core.management import CommandError, ManagementUtility
 from django.test import Client
 
-from dam.assets.models import Asset
+from dam.assets.models import Asset, Collection
 from tests.dam.commands.calling import run, run_json
-from tests.dam.factories import AssetFactory, TagFactory
+from tests.dam.factories import AssetFactory, TagFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +28,20 @@ def test_search_prints_what_the_api_answers(admin):
     assert [result["id"] for result in body["results"]] == [asset.pk]
     assert "rex.jpg" in run("search", "dog")
     assert "Nothing was found" in run("search", "unicorn")
+
+
+def test_search_shows_what_somebody_may_see_and_why_it_was_found(admin):
+    closed = Collection.objects.add_root(create_kwargs={"name": "Closed"})
+    animal = TagFactory(name="animal")
+    dog = TagFactory(name="dog", parents=[animal])
+    shown = AssetFactory(filename="rex.jpg", tags=[dog])
+    AssetFactory(filename="secret.jpg", tags=[dog], collection=closed)
+    anna = UserFactory(username="anna")
+    body = run_json("search", "animal", "--as", "anna")
+    assert [result["id"] for result in body["results"]] == [shown.pk]
+    assert body["results"][0]["matched"] == [{"kind": "tag", "text": "dog", "via": "dog is an animal"}]
+    assert "dog is an animal" in run("search", "animal", "--user", anna.username)
+    assert "secret.jpg" in run("search", "animal")
 
 
 def test_search_prints_as_many_as_asked_for(admin):

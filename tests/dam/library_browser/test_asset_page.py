@@ -115,27 +115,38 @@ def test_a_decision_shows_on_the_card_when_one_returns_to_the_wall(
     page = open_page("/?q=jpg")
     card = page.locator(f'.card[data-asset-id="{asset.pk}"]')
     expect(card).to_have_attribute("data-tags", "dog, bench")
+    box = page.get_by_role("dialog", name="Picture")
+
+    def back_to_the_wall() -> None:
+        page.keyboard.press("Escape")
+        expect(box).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(box).to_be_hidden()
+
     card.click()
+    page.keyboard.press("e")
     expect(page.locator("article.asset")).to_be_visible()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("r")
     expect(page.get_by_text("1 rejected")).to_be_visible()
-    page.keyboard.press("Escape")
+    back_to_the_wall()
     expect(card).to_have_attribute("data-tags", "bench")
-    expect(card.get_by_role("link")).to_be_focused()
+    expect(card.locator(".card-link")).to_be_focused()
 
     # One that was left before the answer came.
     held = hold(page, "**/decide/**")
     page.keyboard.press("Enter")
+    expect(box).to_be_visible()
+    page.keyboard.press("e")
     expect(page.locator("article.asset")).to_be_visible()
     page.keyboard.press("ArrowDown")
     with page.expect_request("**/decide/**"):
         page.keyboard.press("r")
-    page.keyboard.press("Escape")
+    back_to_the_wall()
     expect(card).to_have_attribute("data-tags", "bench")
     held[0].continue_()
     expect(card).to_have_attribute("data-tags", "")
-    expect(card.get_by_role("link")).to_have_attribute("href", re.compile(rf"/assets/{asset.pk}/\?q=jpg$"))
+    expect(card.locator(".card-link")).to_have_attribute("href", re.compile(rf"/assets/{asset.pk}/\?q=jpg$"))
 
 
 def test_escape_after_a_reload_leads_back_to_the_same_search(
@@ -146,13 +157,13 @@ def test_escape_after_a_reload_leads_back_to_the_same_search(
     page = open_page("/?q=dog&sort=name")
     card = page.locator(f'.card[data-asset-id="{asset.pk}"]')
     card.click()
-    expect(page.locator("article.asset")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Picture")).to_be_visible()
     page.reload()
     page.wait_for_selector("html[data-ready]")
     page.keyboard.press("Escape")
     expect(page.locator(".card")).to_have_count(2)
     assert page.url.endswith("/?q=dog&sort=name")
-    expect(card.get_by_role("link")).to_be_focused()
+    expect(card.locator(".card-link")).to_be_focused()
 
 
 def test_a_pending_picture_shows_its_tags_as_soon_as_they_are_there(

@@ -54,6 +54,13 @@ def test_no_page_is_wider_than_the_screen(
         "/status/",
         "/account/tokens/",
         "/account/password/",
+        "/collections/",
+        f"/collections/{asset.collection_id}/",
+        "/albums/",
+        "/duplicates/",
+        "/rights/",
+        "/trash/",
+        "/history/",
     ):
         page = open_page(address)
         page.set_viewport_size({"width": width, "height": 844})
@@ -66,6 +73,7 @@ def test_every_control_has_a_name_and_every_picture_a_text(
 ) -> None:
     asset = add("walk.jpg", dog=0.9)
     addresses = ("/", f"/assets/{asset.pk}/", "/tags/", "/try/", "/models/", "/status/", "/account/tokens/")
+    addresses += ("/collections/", f"/collections/{asset.collection_id}/", "/albums/", "/trash/", "/history/")
     for address in addresses:
         page = open_page(address)
         nameless = page.evaluate(NAMELESS)

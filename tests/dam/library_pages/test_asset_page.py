@@ -13,7 +13,14 @@ from django.utils import timezone
 from dam.assets.models import Asset
 from dam.jobs.models import TaggingJob
 from dam.tagging.models import Claim, Decision, Tag
-from tests.dam.factories import AssetFactory, StaffFactory, TagFactory, TaggingJobFactory, UserFactory
+from tests.dam.factories import (
+    AssetFactory,
+    CollectionFactory,
+    StaffFactory,
+    TagFactory,
+    TaggingJobFactory,
+    UserFactory,
+)
 from tests.dam.library_pages.rendered import text
 
 pytestmark = pytest.mark.django_db
@@ -142,3 +149,73 @@ def test_a_pending_picture_says_what_it_waits_for(
     job = TaggingJobFactory(asset=asset, state=state)
     TaggingJob.objects.filter(pk=job.pk).update(created_at=timezone.now() - timedelta(minutes=minutes))
     assert said in text(client.get(f"/assets/{asset.pk}/"))
+
+
+def edit_form(client: Client, asset: Asset) -> dict[str, str]:
+    stamp = re.search(r'name="stamp" value="(\w+)"', text(client.get(f"/assets/{asset.pk}/")))
+    assert stamp
+    return {"stamp": stamp[1]}
+
+
+def test_texts_and_rights_are_edited_and_shown(client: Client, suggested: Asset) -> None:
+    form = edit_form(client, suggested) | {
+        "title": "A walk",
+        "description": "By the river",
+        "licence": "CC-BY-4.0",
+        "credit": "Photo: Anna",
+        "expires_on": "2090-01-31",
+    }
+    address = f"/assets/{suggested.pk}/edit/"
+    assert client.post(address, form, headers={"Accept": "application/json"}).json()["said"] == "Saved."
+    html = text(client.get(f"/assets/{suggested.pk}/"))
+    for shown in ("A walk", "By the river", "Creative Commons Attribution 4.0", "31 January 2090"):
+        assert shown in html
+    wrong = edit_form(client, suggested) | {"expires_on": "soon"}
+    refused = client.post(address, wrong, headers={"Accept": "application/json"})
+    assert (refused.status_code, refused.json()["field"]) == (400, "expires_on")
+
+
+def test_an_edit_over_somebody_else_s_is_refused_until_one_insists(client: Client, suggested: Asset) -> None:
+    form = edit_form(client, suggested) | {"title": "Mine"}
+    Asset.objects.filter(pk=suggested.pk).update(title="Theirs")
+    address = f"/assets/{suggested.pk}/edit/"
+    refused = client.post(address, form, headers={"Accept": "application/json"})
+    assert refused.status_code == 409
+    assert "It has title “Theirs” now." in refused.json()["problem"]
+    form["anyway"] = refused.json()["conflict"]
+    assert client.post(address, form, headers={"Accept": "application/json"}).status_code == 200
+    assert Asset.objects.get(pk=suggested.pk).title == "Mine"
+
+
+def test_what_a_machine_writes_meanwhile_does_not_disturb_an_editor(client: Client, suggested: Asset) -> None:
+    form = edit_form(client, suggested) | {"title": "Mine"}
+    Asset.objects.filter(pk=suggested.pk).update(generation=7, colours=["red"], tag_ids=[])
+    assert client.post(f"/assets/{suggested.pk}/edit/", form).status_code == 302
+    assert Asset.objects.get(pk=suggested.pk).title == "Mine"
+
+
+def test_a_picture_moves_and_goes_to_the_trash_from_its_page(client: Client, suggested: Asset) -> None:
+    trips = CollectionFactory(name="Trips")
+    client.post(f"/assets/{suggested.pk}/move/", {"collection": trips.pk})
+    assert f'<a href="/collections/{trips.pk}/">Trips</a>' in text(client.get(f"/assets/{suggested.pk}/"))
+    address = f"/assets/{suggested.pk}/trash/?q=tag:dog"
+    answer = client.post(address, headers={"Accept": "application/json"})
+    assert answer.json() == {"said": "It is in the trash.", "go": "/?q=tag%3Adog"}
+    assert client.get(f"/assets/{suggested.pk}/").status_code == 404
+    assert client.post(address, headers={"Accept": "application/json"}).status_code == 404
+
+
+def test_the_files_of_a_picture_are_listed_and_what_looks_like_it_may_be_nothing(
+    client: Client, suggested: Asset
+) -> None:
+    html = text(client.get(f"/assets/{suggested.pk}/versions/"))
+    assert "Version 1" in html
+    assert "Restore" not in html
+    assert text(client.get(f"/assets/{suggested.pk}/similar/")).strip() == ""
+    stranger = Client()
+    stranger.force_login(UserFactory())
+    html = text(stranger.get(f"/assets/{suggested.pk}/"))
+    for button in ("asset-edit", "asset-move", "data-replace", "asset-trash"):
+        assert button not in html
+    for act in ("edit", "move", "trash"):
+        assert stranger.post(f"/assets/{suggested.pk}/{act}/", {"title": "x"}).status_code in {400, 403, 409}

@@ -28,6 +28,7 @@ const widthOf = (element) => Math.floor(element.getBoundingClientRect().width);
 
 /** Give every card from `first` on its size. All widths are whole pixels and fill the row exactly. */
 function justify(first = 0) {
+  if (wall.classList.contains("is-list")) return lineUp(first);
   const style = getComputedStyle(wall);
   const gap = parseFloat(style.columnGap) || 0;
   const target = parseFloat(style.getPropertyValue("--row")) * parseFloat(getComputedStyle(document.documentElement).fontSize);
@@ -57,6 +58,14 @@ function justify(first = 0) {
   wall.classList.add("is-justified");
 }
 
+/** As a list every card is a row, which the style sheet gives its size. */
+function lineUp(first) {
+  widthSeen = widthOf(wall);
+  for (const card of $$(".card", wall).slice(first)) card.style.width = card.style.height = "";
+  wall.dataset.open = 0;
+  wall.classList.add("is-justified");
+}
+
 function closeRow(row, height, width, gap) {
   let left = width - gap * (row.length - 1);
   row.forEach((card, place) => {
@@ -76,10 +85,17 @@ function ratioOf(card) {
   return Math.min(RATIO.max, Math.max(RATIO.min, ratio || 1));
 }
 
-async function loadMore() {
+let loading = null;
+
+/** Load the page that follows; true if cards came. Who asks while one loads waits for the same. */
+export function loadMore() {
+  loading ??= loadPage().finally(() => (loading = null));
+  return loading;
+}
+
+async function loadPage() {
   const link = $("[data-more]");
-  if (!link || link.dataset.loading) return;
-  link.dataset.loading = "yes";
+  if (!link || !wall?.isConnected) return false;
   const url = new URL(link.href);
   url.searchParams.set("fragment", "1");
   const mine = wall;
@@ -87,19 +103,54 @@ async function loadMore() {
   try {
     response = await fetch(url);
   } catch {
-    delete link.dataset.loading; // offline: the link stays, and the next scroll tries again
-    return;
+    return false; // offline: the link stays, and the next scroll tries again
   }
-  if (!response.ok || response.redirected) return; // stale: the link leads to a page that says so
+  if (!response.ok || response.redirected) return false; // stale: the link leads to a page that says so
   const parts = elements(await response.text());
   const first = $$(".card", mine).length - Number(mine.dataset.open || 0);
   mine.append(...parts.filter((part) => part.matches(".card")));
   link.parentElement.replaceWith(...parts.filter((part) => !part.matches(".card")));
-  if (mine !== wall) return;
+  if (mine !== wall) return false;
   showPlaceholders(mine);
   justify(first);
   watchPending();
   observeEnd();
+  tellChanged();
+  return true;
+}
+
+/** Other modules hear of cards that came, went or were drawn anew. */
+function tellChanged() {
+  wall.dispatchEvent(new CustomEvent("vitrine:cards", { bubbles: true }));
+}
+
+/** The wall of the page, and its cards in their order. */
+export const currentWall = () => (wall?.isConnected ? wall : null);
+export const cardsOf = () => (currentWall() ? $$(".card", wall) : []);
+export const cardOf = (id) => (currentWall() ? $(`.card[data-asset-id="${id}"]`, wall) : null);
+
+/** Lay everything out again: the size of the pictures or the way to show them has changed. */
+export function relayout() {
+  if (currentWall()) justify();
+}
+
+/** Take the cards of these pictures away: they are in the wall no more. */
+export function removeCards(ids) {
+  for (const id of ids) cardOf(id)?.remove();
+  countMore(-ids.length);
+  justify();
+  observeEnd();
+  tellChanged();
+}
+
+/** Draw the cards of these pictures again, as they are now; those that one sees no more go. */
+export async function redrawCards(ids) {
+  const fresh = await askCards(ids);
+  if (!fresh || !currentWall()) return;
+  fresh.forEach(settle);
+  const seen = new Set(fresh.map((card) => card.dataset.assetId));
+  const gone = ids.map(String).filter((id) => !seen.has(id) && cardOf(id));
+  if (gone.length) removeCards(gone);
 }
 
 function observeEnd() {
@@ -127,6 +178,7 @@ function settle(fresh) {
     showPlaceholders(card.parentElement);
     if (focused) link.focus({ preventScroll: true });
     if (!sameShape && wall?.contains(card)) justify();
+    if (wall?.contains(card)) tellChanged();
   }
 }
 
@@ -162,14 +214,15 @@ export function prepend(cards) {
 function countMore(more) {
   const count = $("[data-count]");
   if (!count) return;
-  const now = Number(count.dataset.count) + more;
+  const now = Math.max(0, Number(count.dataset.count) + more);
   count.dataset.count = now;
   count.textContent = `${now.toLocaleString("en")} picture${now === 1 ? "" : "s"}`;
 }
 
 // ------------------------------------------------------------------ keys
 
-function move(key) {
+/** Move the focus by an arrow key; true if the key was for the wall. */
+export function move(key) {
   const cards = $$(".card-link", wall);
   const at = cards.indexOf(document.activeElement);
   if (at < 0) {
@@ -178,10 +231,15 @@ function move(key) {
     return true;
   }
   const next = key === "ArrowLeft" ? cards[at - 1] : key === "ArrowRight" ? cards[at + 1] : vertical(cards, at, key === "ArrowDown" ? 1 : -1);
-  if (!next) return true;
-  next.focus({ preventScroll: true });
-  next.scrollIntoView({ block: "nearest", behavior: "instant" });
+  if (next) focusCard(next.closest(".card"));
   return true;
+}
+
+/** Put the focus on a card and bring it into view. */
+export function focusCard(card) {
+  const link = $(".card-link", card);
+  link.focus({ preventScroll: true });
+  card.scrollIntoView({ block: "nearest", behavior: "instant" });
 }
 
 /** The card above or below whose middle is nearest. */
@@ -221,6 +279,7 @@ export function open(main) {
   if (!wall) return;
   if (asOf.has(wall)) drawChanged();
   else asOf.set(wall, performance.now());
+  wall.dispatchEvent(new CustomEvent("vitrine:wall", { bubbles: true })); // sizes are chosen before the layout
   justify();
   resized.observe(wall);
   watchPending();

@@ -5,8 +5,9 @@ import { $, announce, isField, toast } from "./dom.js";
 
 const KEPT = 6;
 const SECRET = new Set(["tokens", "password"]); // what these show is gone when one leaves
+const WITHIN = { asset: "library", collection: "collections", album: "albums" }; // page → the link of the rail that it belongs to
 const kept = new Map(); // history key → { main, title, scroll, focus, search }
-let here = history.state?.key ?? crypto.randomUUID();
+let here = (!history.state?.lightbox && history.state?.key) || crypto.randomUUID(); // loaded anew, a picture is a page of its own
 let search = $("#q")?.defaultValue ?? ""; // of this page, whatever is being typed
 let running = null;
 const listeners = [];
@@ -33,6 +34,9 @@ export async function go(address, { replace = false } = {}) {
   if (!isField(document.activeElement)) $("#main").focus({ preventScroll: true });
   announce([document.title, $(".results-count")?.textContent].filter(Boolean).join(", "));
 }
+
+/** Pages that were left are asked for anew: something that they show was changed. */
+export const forget = () => kept.clear();
 
 /** The same page again, as it is now. */
 export async function refresh() {
@@ -82,7 +86,7 @@ function keep() {
 function place(page, { fresh }) {
   $("#main").replaceWith(page.main);
   document.title = page.title;
-  const section = { library: "library", asset: "library", tags: "tags", try: "try", models: "models", status: "status" }[page.main.dataset.page];
+  const section = WITHIN[page.main.dataset.page] ?? page.main.dataset.page;
   for (const link of document.querySelectorAll("[data-section]")) {
     if (link.dataset.section === section) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -97,7 +101,7 @@ function place(page, { fresh }) {
 
 async function onPopState(event) {
   const key = event.state?.key;
-  if (!key) return;
+  if (!key || (key === here && $("#lightbox"))) return; // the lightbox is over the same page
   keep();
   const left = $("#main article[data-asset]")?.dataset.asset;
   here = key;
@@ -130,7 +134,7 @@ function pageLink(event) {
 
 export function start() {
   history.scrollRestoration = "manual";
-  history.replaceState({ ...history.state, key: here }, "");
+  history.replaceState({ ...history.state, key: here, lightbox: undefined }, "");
   addEventListener("popstate", onPopState);
   document.addEventListener("click", (event) => {
     const link = event.defaultPrevented ? null : pageLink(event);

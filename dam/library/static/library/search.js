@@ -2,8 +2,12 @@
 
 import { $, icon } from "./dom.js";
 import { combobox } from "./combobox.js";
+import { askSearches } from "./wall_searches.js";
+import { go } from "./navigate.js";
 
 const MOST_WORDS = 3;
+const MOST_OFFERED = 8;
+const MOST_FIELDS = 3;
 
 /** Tags that fit a text, from the API. */
 export async function askTags(url, text, signal) {
@@ -35,6 +39,28 @@ export function drawTag(suggestion, typed) {
     parts.push(note);
   }
   return parts;
+}
+
+/** Filters that what is being typed may become, such as `width:`. */
+async function askFields(url, text, signal) {
+  const address = new URL(url, location.href);
+  address.searchParams.set("q", text.slice(0, 100));
+  const response = await fetch(address, { signal, headers: { Accept: "application/json" } });
+  if (!response.ok || response.redirected) return [];
+  return ((await response.json()).fields ?? []).map((field) => ({ ...field, kind: "field" }));
+}
+
+const GLYPHS = { field: "filter", saved: "bookmark", recent: "clock" };
+
+/** A filter, a saved search or a recent one, with what it means. */
+function drawOther(suggestion) {
+  const name = document.createElement("span");
+  name.textContent = suggestion.label ?? suggestion.term;
+  if (suggestion.kind === "field") name.className = "mono";
+  const note = document.createElement("span");
+  note.className = "suggestion-note";
+  note.textContent = suggestion.kind === "field" ? suggestion.meaning : suggestion.note;
+  return [icon(GLYPHS[suggestion.kind]), name, note];
 }
 
 function countText(count) {
@@ -73,24 +99,45 @@ export function start() {
     hint: true,
     async ask(text, signal) {
       showClear();
+      if (!text.trim()) return askSearches(form.dataset.menuUrl, signal);
       const spans = stretches(text, input.selectionStart ?? text.length);
-      const answers = await Promise.all(spans.map((span) => askTags(form.dataset.tagsUrl, span.typed, signal)));
+      const last = spans.at(-1);
+      const [fields, ...answers] = await Promise.all([
+        last ? askFields(form.dataset.menuUrl, last.typed, signal) : [],
+        ...spans.map((span) => askTags(form.dataset.tagsUrl, span.typed, signal)),
+      ]);
       const seen = new Set();
       const tags = answers
         .flatMap((found, place) => found.map((tag) => ({ ...tag, span: spans[place] })))
         .filter((tag) => !seen.has(tag.slug) && seen.add(tag.slug));
       // A tag that no picture has finds nothing; it is offered only where nothing else is.
       const useful = tags.filter((tag) => tag.count !== 0 && tag.count?.value !== 0);
-      return (useful.length ? useful : tags).slice(0, 8);
+      const offered = fields.map((field) => ({ ...field, span: last })).slice(0, MOST_FIELDS);
+      return [...(useful.length || offered.length ? useful : tags).slice(0, MOST_OFFERED - offered.length), ...offered];
     },
-    draw: (tag) => drawTag(tag, tag.span.typed),
+    draw: (each) => (each.kind && each.kind in GLYPHS ? drawOther(each) : drawTag(each, each.span.typed)),
     choose(tag) {
+      if (tag.address) {
+        input.blur();
+        return go(tag.address);
+      }
+      if (tag.kind === "field") return complete(tag);
       const end = input.selectionStart;
       const after = input.value.slice(end).trimStart();
       input.value = `${input.value.slice(0, tag.span.start)}tag:${tag.slug} ${after}`.trimEnd();
       form.requestSubmit();
     },
   });
+
+  /** A filter is written out; one that wants a value waits for it. */
+  function complete({ term, span }) {
+    const after = input.value.slice(input.selectionStart).trimStart();
+    const head = `${input.value.slice(0, span.start)}${term}`;
+    input.value = `${head} ${after}`.trimEnd();
+    if (!term.endsWith(":")) return form.requestSubmit();
+    input.setSelectionRange(head.length, head.length);
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  }
 
   form.addEventListener("submit", () => {
     box.close();

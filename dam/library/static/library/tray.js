@@ -5,6 +5,7 @@ import { $, announce, icon, setBar } from "./dom.js";
 import { prepend } from "./grid.js";
 import { refresh } from "./navigate.js";
 import { send } from "./send.js";
+import * as place from "./collections_upload.js";
 import { watch } from "./watch.js";
 
 const AT_ONCE = 3;
@@ -29,8 +30,10 @@ export function add(files) {
   signedOut = false;
   const tray = $("#tray");
   if (tray.hidden || parcels.every((parcel) => OVER.has(parcel.phase))) clear();
+  const into = place.here();
+  $("#tray-into").textContent = into.name ? `Into “${into.name}”` : "";
   for (const file of files) {
-    const parcel = { file, phase: "waiting", share: 0, said: "Waiting", tries: 0 };
+    const parcel = { file, into: into.id, phase: "waiting", share: 0, said: "Waiting", tries: 0 };
     parcels.push(parcel);
     if (parcels.length <= ROWS_AHEAD) addRow(parcel);
   }
@@ -62,6 +65,7 @@ async function upload(parcel) {
   showPreview(parcel);
   const result = await send($("#tray").dataset.url, parcel.file, {
     signal: parcel.stop.signal,
+    fields: parcel.into ? { collection: parcel.into } : {},
     progress(share) {
       parcel.share = share;
       set(parcel, "sending", share < 1 ? "Uploading" : "Checking");
@@ -89,15 +93,15 @@ function take(parcel, { status, body }) {
   else set(parcel, body.state, state);
   if (body.state === "pending") watch(body.id, (card) => settle(parcel, card));
   if (status !== 201) return;
-  arrived.push(body.id);
+  arrived.push({ id: body.id, into: parcel.into });
   settleTimer ??= setTimeout(showArrived, 350);
 }
 
 /** New pictures join the library if it is what one sees, several at a time. */
 async function showArrived() {
   settleTimer = null;
-  const ids = arrived.splice(0, 100);
-  if (!ids.length || $("#main").dataset.page !== "library") return;
+  const ids = arrived.splice(0, 100).filter(({ into }) => place.shows(into)).map(({ id }) => id);
+  if (!ids.length || !["library", "collection"].includes($("#main").dataset.page)) return;
   if (!$("#wall")) {
     await refresh();
     return;

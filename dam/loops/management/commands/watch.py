@@ -14,7 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from dam.assets.accounts import NoSuchUserError, acting_user
-from dam.assets.models import SourceFile
+from dam.assets.collections import level_required
+from dam.assets.errors import NotAllowedError
+from dam.assets.models import Collection, Level, SourceFile
+from dam.assets.services import root_collection
 from dam.assets.sources import Source, lie_in_each_other, source_from
 from dam.assets.watching import NoSuchCollectionError, collection_named, source_sums
 from dam.loops import watch
@@ -82,7 +85,10 @@ class Command(BaseCommand):
         try:
             user = acting_user(options["user"])
             collection = collection_named(options["collection"]) if options["collection"] else None
-        except (NoSuchUserError, NoSuchCollectionError) as error:
+            level_required(user, collection or root_collection(), Level.CONTRIBUTE, "put pictures there")
+        except Collection.DoesNotExist:
+            raise CommandError(f"{user} may not see that collection") from None
+        except (NoSuchUserError, NoSuchCollectionError, NotAllowedError) as error:
             raise CommandError(str(error)) from None
 
         stop = stop_on_signals()

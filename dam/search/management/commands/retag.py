@@ -102,7 +102,7 @@ def _chosen(options: dict[str, Any]) -> QuerySet[Asset]:
         CommandError: they name none.
     """
     try:
-        assets = Asset.objects.filter(compile_query(options["query"]).condition)
+        assets = Asset.objects.filter(compile_query(options["query"], user=None).condition)
     except SearchError as error:
         raise CommandError(f"the query cannot be understood: {error}") from None
     wanted = ModelVersion.objects.filter(alias=options["label"]).first()

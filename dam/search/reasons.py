@@ -1,0 +1,166 @@
+"""Why a search found a picture: the tag, the words or the fact that answered each part of the query."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from dam.assets.models import Asset
+from dam.assets.naming import normalise
+from dam.assets.selectors import Person
+from dam.search.compile import Reading, leaves_of
+from dam.search.compile_fields import field_condition
+from dam.search.compile_words import Piece
+from dam.search.language import All, Either, Field, Node, Not, parse
+from dam.search.reasons_facts import fact_of, names_of
+from dam.tagging.models import Claim, Tag
+
+_MOST = 6
+_MOST_TAGS = 2
+_AROUND = 40
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing about a picture that the search asked for."""
+
+    kind: str
+    """``tag``, ``title``, ``description``, ``filename``, or the name of a filter such as ``width``."""
+    text: str
+    """What answered: a tag's name, the title, the words around the one that was found, “4,032 px wide”."""
+    via: str = ""
+    """How, where that is not plain: “tabby is an animal”."""
+
+
+def reasons_for(*, query: str, user: Person, assets: Sequence[Asset]) -> dict[int, list[Reason]]:
+    """Asset id → why the query found it, for a page that ``search_assets`` gave; at most six each.
+
+    The number of database queries depends on the query alone, not on the number of assets.
+
+    Raises:
+        SearchError: the query cannot be understood.
+    """
+    tree = parse(query)
+    if tree is None or not assets:
+        return {}
+    reading = Reading.of(tree, user=user)
+    tests = [_test_of(leaf, reading, assets, sure=sure) for leaf, sure in _leaves(tree, reading)]
+    found: dict[int, list[Reason]] = {}
+    for asset in assets:
+        reasons = dict.fromkeys(reason for test in tests for reason in test(asset))
+        found[asset.pk] = list(reasons)[:_MOST]
+    return found
+
+
+_Test = Callable[[Asset], Iterable[Reason]]
+
+
+def _leaves(tree: Node, reading: Reading) -> Iterator[tuple[Piece | Field, bool]]:
+    """What was asked for; and whether each picture of the page must have it, standing in no alternative."""
+    parts = tree.nodes if isinstance(tree, All) else (tree,)
+    # An alternative still stands between its neighbours, which are not to become one name.
+    demanded = tuple(Not(part) if isinstance(part, Either) else part for part in parts)
+    for leaf in leaves_of(All(demanded), reading.asked.names):
+        yield leaf, True
+    for part in parts:
+        if isinstance(part, Either):
+            for leaf in leaves_of(part, reading.asked.names):
+                yield leaf, False
+
+
+def _test_of(leaf: Piece | Field, reading: Reading, assets: Sequence[Asset], *, sure: bool) -> _Test:
+    if isinstance(leaf, Piece):
+        return _test_of_words(leaf, reading)
+    if leaf.name == "tag":
+        tags = _tags(reading.asked.names.named(leaf.value))
+        return lambda asset: _tag_reasons(asset, tags, leaf.value)
+    holds: set[int] | None = None
+    if not sure:
+        rows = Asset.objects.filter(pk__in=[asset.pk for asset in assets])
+        holds = set(rows.filter(field_condition(leaf, reading.asked)).values_list("pk", flat=True))
+    names = names_of(leaf, reading.asked)
+
+    def test(asset: Asset) -> Iterable[Reason]:
+        if holds is None or asset.pk in holds:
+            yield Reason(leaf.name, fact_of(leaf, asset, names))
+
+    return test
+
+
+# ------------------------------------------------------------------- words
+
+
+def _test_of_words(piece: Piece, reading: Reading) -> _Test:
+    spelling = reading.spellings.get(piece.text) if piece.mistyped else None
+    tags = _tags(piece.tag_ids | (spelling.tag_ids if spelling else frozenset()))
+    near = [Piece(word, frozenset(), "phrase") for word in spelling.words] if spelling else []
+
+    def test(asset: Asset) -> Iterable[Reason]:
+        yield from _tag_reasons(asset, tags, piece.text)
+        yield from _text_reasons(asset, piece)
+        for other in near:
+            for reason in _text_reasons(asset, other):
+                yield Reason(reason.kind, reason.text, f"spelt like “{piece.text}”")
+
+    return test
+
+
+def _text_reasons(asset: Asset, piece: Piece) -> Iterator[Reason]:
+    texts = {"title": asset.title, "description": asset.description, "filename": asset.filename}
+    spoken = {kind: f" {normalise(text)} " for kind, text in texts.items() if text}
+    words = piece.text.split()
+    if piece.kind == "plain":
+        holding = {kind for kind, text in spoken.items() if all(f" {word} " in text for word in words)}
+        if not holding and all(any(f" {word} " in text for text in spoken.values()) for word in words):
+            # The words stand apart, one in the title and one in the file's name.
+            holding = {kind for kind, text in spoken.items() if any(f" {word} " in text for word in words)}
+    else:
+        wanted = f" {piece.text}" if piece.kind == "prefix" else f" {piece.text} "
+        holding = {kind for kind, text in spoken.items() if wanted in text}
+    for kind, text in texts.items():
+        if kind in holding:
+            yield Reason(kind, _around(text, words) if kind == "description" else text)
+
+
+def _around(text: str, words: Sequence[str]) -> str:
+    """The part of a text that stands around the first of these words."""
+    for found in _WORD.finditer(text):
+        if normalise(found[0]).startswith(words[0]):
+            start, end = max(0, found.start() - _AROUND), min(len(text), found.end() + _AROUND)
+            part = " ".join(text[start:end].split())
+            return f"{'…' if start else ''}{part}{'…' if end < len(text) else ''}"
+    return f"{text[: 2 * _AROUND]}…" if len(text) > 2 * _AROUND else text
+
+
+# -------------------------------------------------------------------- tags
+
+
+def _tags(ids: frozenset[int]) -> Mapping[int, Tag]:
+    return Tag.objects.only("name", "lookup").in_bulk(list(ids)) if ids else {}
+
+
+def _tag_reasons(asset: Asset, tags: Mapping[int, Tag], typed: str) -> Iterator[Reason]:
+    """The tags that it carries of these, or else the best of those below them."""
+    if not tags.keys() & set(asset.tag_ids):
+        return
+    shown = [claim for claim in asset.claims.all() if claim.state != Claim.State.REJECTED]
+    own = [claim for claim in shown if claim.tag_id in tags]
+    for claim in own[:_MOST_TAGS]:
+        yield Reason("tag", claim.tag.name, _renamed(claim.tag, typed))
+    if own:
+        return
+    below = [(claim.tag, up) for claim in shown for up in claim.tag.ancestor_ids if up in tags]
+    for tag, up in below[:_MOST_TAGS]:
+        yield Reason("tag", tag.name, f"{tag.name} is {_a(tags[up].name)}")
+
+
+def _renamed(tag: Tag, typed: str) -> str:
+    """Which synonym found a tag, if it was one."""
+    wanted = normalise(typed)
+    return f"{tag.name} is also called {wanted}" if wanted in tag.lookup[1:] else ""
+
+
+def _a(name: str) -> str:
+    return f"{'an' if normalise(name)[:1] in {'a', 'e', 'i', 'o', 'u'} else 'a'} {name}"

@@ -109,8 +109,7 @@ def tag_rows(assets: int, words: list[Word]) -> Iterator[tuple[int, list[int], l
 def embeddings(clusters: NDArray[np.int64], seed: int) -> NDArray[np.float16]:
     """Unit vectors around the centres of their two clusters, ``[N, 2]`` → ``[N, 320]``."""
     fixed = np.random.default_rng(SEED + 3)
-    centres = fixed.standard_normal((TAGS + 1, DIMENSIONS), dtype=np.float32)
-    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    centres = _centres(fixed)
     spread = fixed.standard_normal((24, DIMENSIONS), dtype=np.float32) / np.sqrt(DIMENSIONS)
     rng = np.random.default_rng(seed)
     count = len(clusters)
@@ -120,6 +119,18 @@ def embeddings(clusters: NDArray[np.int64], seed: int) -> NDArray[np.float16]:
     vectors += 0.2 / np.sqrt(DIMENSIONS) * rng.standard_normal((count, DIMENSIONS), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors.astype(np.float16)
+
+
+def _centres(rng: np.random.Generator) -> NDArray[np.float32]:
+    """Where the pictures of each tag lie: near those of what is above it, as a model of pictures has them."""
+    own = rng.standard_normal((TAGS + 1, DIMENSIONS), dtype=np.float32)
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    centres = own.copy()
+    for word in vocabulary():
+        if word.parents:
+            centres[word.number] += centres[list(word.parents)].mean(axis=0)
+        centres[word.number] /= np.linalg.norm(centres[word.number])
+    return centres
 
 
 _SPACE = EMBEDDING_ID.encode()

@@ -17,6 +17,7 @@ VITRINE_TRUSTED_ORIGINS    comma-separated origins behind a proxy (none)
 VITRINE_HTTPS              1: cookies only over https (0)
 VITRINE_MAX_UPLOAD_BYTES   size limit of one file (200 MB)
 VITRINE_MAX_PIXELS         limit of width × height by header (200 million)
+VITRINE_TRASH_DAYS         how long the trash is kept before `vitrine trash` empties it (30)
 VITRINE_CONVERT_MEMORY_BYTES  what converting one download may need (700 MiB)
 VITRINE_LOG_FORMAT         ``console`` or ``json`` (console)
 VITRINE_HEALTH_PORT        where a process serves ``/metrics`` and its health (0: nowhere)
@@ -115,6 +116,7 @@ MAX_UPLOAD_BYTES = int(os.environ.get("VITRINE_MAX_UPLOAD_BYTES") or 200_000_000
 SHUTDOWN_DEADLINE_S = float(os.environ.get("VITRINE_SHUTDOWN_DEADLINE_S") or 25)
 CONVERT_MEMORY_BYTES = int(os.environ.get("VITRINE_CONVERT_MEMORY_BYTES") or 700 << 20)
 MAX_PIXELS = int(os.environ.get("VITRINE_MAX_PIXELS") or 200_000_000)
+TRASH_DAYS = int(os.environ.get("VITRINE_TRASH_DAYS") or 30)
 
 INSTALLED_APPS = [
     "dam.audit",

@@ -51,7 +51,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._transport.session.close()
+        self._transport.close()
 
     def me(self) -> Me:
         """Whose token it is, and what they may do."""

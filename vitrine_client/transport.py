@@ -49,6 +49,15 @@ class Transport:
         self.session.auth = _Bearer(token)
         self.session.headers["Accept"] = "application/json, application/problem+json;q=0.9, */*;q=0.1"
 
+    def close(self) -> None:
+        """Close the connections now; the session alone leaves that to whoever still holds an answer or its error."""
+        for adapter in self.session.adapters.values():
+            if isinstance(adapter, requests.adapters.HTTPAdapter):
+                for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
+                    for key in manager.pools.keys():  # noqa: SIM118  # it cannot be iterated over
+                        manager.pools[key].close()
+        self.session.close()
+
     def send(  # noqa: PLR0913  # all by name
         self,
         method: str,

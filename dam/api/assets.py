@@ -204,7 +204,9 @@ class Decisions(APIView):
         form = DecideSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         verdict = Decision.Verdict(form.validated_data["verdict"])
-        tag = tag_for(form.validated_data["tag"], may_be_new=verdict == Decision.Verdict.ADDED)
+        tag = tag_for(
+            form.validated_data["tag"], may_be_new=verdict == Decision.Verdict.ADDED, user=signed_in(request)
+        )
         decision_make(asset=asset, tag=tag, verdict=verdict, user=signed_in(request))
         return asset_answer(request, asset_id)
 
@@ -277,7 +279,7 @@ def _changeable(request: Request, asset_id: int) -> Asset:
     return asset
 
 
-def tag_for(text: str, *, may_be_new: bool) -> Tag:
+def tag_for(text: str, *, may_be_new: bool, user: User) -> Tag:
     """The tag of that slug, name or synonym, or a new one.
 
     Raises:
@@ -289,6 +291,6 @@ def tag_for(text: str, *, may_be_new: bool) -> Tag:
     if not may_be_new:
         raise ProblemError(400, "unknown-tag", f"There is no tag “{text}”.")
     try:
-        return tag_get_or_create(name=text)[0]
+        return tag_get_or_create(name=text, user=user)[0]
     except ValueError as error:
         raise ProblemError(400, "bad-tag", f"{error}.".capitalize()) from None

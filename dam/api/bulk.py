@@ -91,7 +91,7 @@ def _tag(user: User, selection: Selection, sent: dict[str, Any]) -> BulkResult:
         "untag": Decision.Verdict.REJECTED,
         "undecide": None,
     }[sent["action"]]
-    tag = tag_for(sent["tag"], may_be_new=verdict == Decision.Verdict.ADDED)
+    tag = tag_for(sent["tag"], may_be_new=verdict == Decision.Verdict.ADDED, user=user)
     return bulk.bulk_tag(user=user, selection=selection, tag=tag, verdict=verdict)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection as Some
 from datetime import date
-from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection

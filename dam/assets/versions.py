@@ -78,7 +78,7 @@ def version_restore(*, asset: Asset, number: int, user: User) -> AssetVersion:
         InvalidChangeError: it is the current file already.
         RefusedPictureError: its file is no picture that we would still take.
         DependencyDownError: the blob store does not answer.
-        FileNotFoundError: its bytes are gone.
+        BlobMissingError: its bytes are gone.
     """
     with transaction.atomic():
         held = _hold(asset, user)

@@ -17,6 +17,8 @@ from django.views.decorators.http import require_POST
 
 from dam.assets.errors import InvalidChangeError, NotAllowedError
 from dam.library.policy import member_page
+from pipeline.ports import BlobMissingError, DependencyDownError
+from pipeline.preprocess import RefusedPictureError
 
 MOST_IDS = 500
 """So many pictures a form of a list names at most; a page shows fewer."""
@@ -53,6 +55,15 @@ def act(view: Callable[..., Done]) -> Callable[..., Any]:
             return _refused(request, HTTPStatus.BAD_REQUEST, problem=str(error), field=error.field)
         except ConflictError as error:
             return _refused(request, HTTPStatus.CONFLICT, problem=str(error), conflict=error.stamp)
+        except RefusedPictureError as error:
+            return _refused(request, HTTPStatus.BAD_REQUEST, problem=str(error))
+        except BlobMissingError:
+            return _refused(
+                request, HTTPStatus.GONE, problem="That file is missing from the store. Nothing was changed."
+            )
+        except DependencyDownError:
+            problem = "The store of the files does not answer. Nothing was changed; try again in a minute."
+            return _refused(request, HTTPStatus.SERVICE_UNAVAILABLE, problem=problem)
         except (ObjectDoesNotExist, Http404):
             # As if it did not exist, whether it is gone or not theirs to see.
             return _refused(request, HTTPStatus.NOT_FOUND, problem="That is gone, or it is not yours to see.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.signing import BadSignature, Signer
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
@@ -22,8 +23,11 @@ from dam.library.policy import member, member_page
 from pipeline.ports import BlobMissingError
 
 PAGE_SIZE = 60
-KEPT_FOR = timedelta(days=30)
-"""How long the command that empties the trash leaves a picture there, if it is not told otherwise."""
+
+
+def kept_for() -> timedelta:
+    """How long the trash is kept before `vitrine trash` empties it, unless it is told otherwise."""
+    return timedelta(days=settings.TRASH_DAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ def trash(request: HttpRequest) -> HttpResponse:
         "lying": lying,
         "count": count,
         "may_purge": any(each.may_purge for each in lying),
-        "kept_days": KEPT_FOR.days,
+        "kept_days": settings.TRASH_DAYS,
         "now": timezone.now(),
         "more": f"?before={_write(shown[-1])}" if len(found) > PAGE_SIZE else "",
     }
@@ -100,7 +104,7 @@ def _lying(user: User, assets: list[Asset]) -> list[Lying]:
     return [
         Lying(
             asset=asset,
-            goes_at=purge_at(asset, kept_for=KEPT_FOR),
+            goes_at=purge_at(asset, kept_for=kept_for()),
             may_purge=levels.get(asset.collection_id, 0) >= Level.MANAGE,
         )
         for asset in assets

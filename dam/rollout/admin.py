@@ -50,8 +50,9 @@ class RolloutAdmin(ByStaff, admin.ModelAdmin):  # type: ignore[type-arg]  # gene
         del obj
         return self.has_module_permission(request) and request.user.has_perm("rollout.manage_rollout")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only where the controller has not reported yet, so that rules can be made before."""
+        del obj
         return self.has_change_permission(request) and not Rollout.objects.exists()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -1,7 +1,7 @@
 """The claims of a page of assets, with their tags: two statements, and no more work than that.
 
-Django's prefetching makes a query set for each asset and sets each claim's fields one by one, which takes longer
-than finding the page.
+Django's prefetching makes a query set for each asset and sets each claim's fields one by one, which takes
+longer than finding the page.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Case, F, QuerySet, When
 from django.db.models.base import ModelState
 
@@ -20,7 +21,7 @@ BEST_FIRST = (
     F("score").desc(nulls_last=True),
     "tag_id",
 )
-_COLUMNS = tuple(field.attname for field in Claim._meta.concrete_fields)
+_COLUMNS = tuple(field.attname for field in Claim._meta.concrete_fields)  # noqa: SLF001 - the way to ask
 
 
 def claims_load(assets: Sequence[Asset]) -> None:
@@ -39,7 +40,7 @@ def _claim(values: tuple[Any, ...], tag: Tag) -> Claim:
     """A claim as it is read from the database: hundreds of them stand on a page."""
     claim = Claim.__new__(Claim)
     state = ModelState()
-    state.db, state.adding = tag._state.db, False
+    state.db, state.adding = DEFAULT_DB_ALIAS, False
     state.fields_cache = {"tag": tag}
     claim.__dict__.update(zip(_COLUMNS, values, strict=True), _state=state)
     return claim
@@ -47,7 +48,7 @@ def _claim(values: tuple[Any, ...], tag: Tag) -> Claim:
 
 def _prefetched(asset: Asset, claims: list[Claim]) -> None:
     found: QuerySet[Claim] = QuerySet(Claim)
-    found._result_cache = claims
-    found._prefetch_done = True
+    found._result_cache = claims  # noqa: SLF001 - what Django's own prefetching sets
+    found._prefetch_done = True  # type: ignore[attr-defined]  # noqa: SLF001 - no part of the stubs
     cache = asset.__dict__.setdefault("_prefetched_objects_cache", {})
     cache["claims"] = found

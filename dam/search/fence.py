@@ -29,8 +29,8 @@ class _Fenced(BaseTable):
         super().__init__(alias, alias)
         self.query = query
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         statement, parameters = self.query.get_compiler(connection=connection).as_sql()
         # Without a limit of its own, OFFSET 0 is what keeps a subquery from being merged into its query.
         fence = "" if self.query.is_sliced else " OFFSET 0"
-        return f"({statement}{fence}) {compiler.quote_name_unless_alias(self.table_alias)}", list(parameters)
+        return f"({statement}{fence}) {compiler.quote_name_unless_alias(self.table_alias)}", tuple(parameters)

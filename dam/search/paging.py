@@ -155,7 +155,7 @@ def ranges(sort: Sort, edge: Edge | None, *, backwards: bool) -> Iterator[Range]
             conditions.append(Q(**{f"{sort.column}__isnull": not dated}))
         if edge is not None and (not sort.nullable or (edge.key is not None) == dated):
             conditions.append(_after(column, edge, descending=sort.descending != backwards))
-        order = (column,) if column == "id" else (column, "id")
+        order: tuple[str, ...] = (column,) if column == "id" else (column, "id")
         if sort.descending != backwards:
             order = tuple(f"-{name}" for name in order)
         yield Range(tuple(conditions), order)

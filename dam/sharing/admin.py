@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from dam.sharing.models import Share
 from dam.sharing.selectors import shares_visible_to
 from dam.sharing.services import share_revoke
-from dam.staff_admin import ReadOnlyAdmin
+from dam.staff_admin import ReadOnlyAdmin, acting
 
 
 @admin.register(Share)
@@ -36,6 +36,6 @@ class ShareAdmin(ReadOnlyAdmin):
         """They open nothing from now on."""
         count = 0
         for share in queryset.filter(revoked_at__isnull=True):
-            share_revoke(share=share, user=request.user)
+            share_revoke(share=share, user=acting(request))
             count += 1
         self.message_user(request, f"{count} revoked.", messages.SUCCESS)

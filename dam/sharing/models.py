@@ -10,8 +10,8 @@ from django.db.models import Q
 class Share(models.Model):
     """A link to some pictures, to a collection with what lies below it, or to an album.
 
-    It shows what its maker may see and download at the moment when it is opened, and never more: who loses
-    a right takes it from their links, too.
+    It shows what its maker may see at the moment when it is opened, gives what they may download, and never
+    more: who loses a right takes it from their links, too.
     """
 
     class Kind(models.TextChoices):

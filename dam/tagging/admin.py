@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from dam.assets.admin.visible import OfVisibleAssets
 from dam.assets.models import Asset
-from dam.staff_admin import ByStaff, ReadOnlyAdmin
+from dam.staff_admin import ByStaff, ReadOnlyAdmin, acting
 from dam.tagging.models import Claim, Decision, ModelVersion, Prediction, Tag
 from dam.tagging.services import claims_derive, tag_get_or_create, tag_update
 from dam.tagging.vocabulary import lookup_of, vocabulary
@@ -97,16 +97,20 @@ class TagAdmin(ByStaff, admin.ModelAdmin):  # type: ignore[type-arg]  # generic 
 
     def save_model(self, request: HttpRequest, obj: Tag, form: Any, change: bool) -> None:  # noqa: FBT001  # Django's
         """Name, synonyms, threshold, active; the parents follow in ``save_related``."""
-        del request
         facts = {name: form.cleaned_data[name] for name in ("name", "synonyms", "threshold", "active")}
-        tag = Tag.objects.get(pk=obj.pk) if change else tag_get_or_create(name=facts["name"])[0]
-        tag_update(tag=tag, **facts)
+        user = acting(request)
+        tag = Tag.objects.get(pk=obj.pk) if change else tag_get_or_create(name=facts["name"], user=user)[0]
+        tag_update(tag=tag, user=user, **facts)
         obj.pk, obj.slug, obj.kind = tag.pk, tag.slug, tag.kind
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001
         """The parents, and with them all ancestors."""
         del formsets, change
-        tag_update(tag=Tag.objects.get(pk=form.instance.pk), parents=form.cleaned_data["parents"])
+        tag_update(
+            tag=Tag.objects.get(pk=form.instance.pk),
+            user=acting(request),
+            parents=form.cleaned_data["parents"],
+        )
         self.message_user(
             request,
             "Pictures follow when their claims are derived again (an action of the list).",

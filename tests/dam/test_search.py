@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
+from dam.search import walking
 from dam.search.language import SearchError
 from dam.search.paging import SORTS, CursorError
 from dam.search.selectors import (
@@ -206,6 +207,27 @@ def test_pages_follow_each_other_without_gap_or_repetition_and_lead_back(user, t
 
 
 @pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("longest", [0, 6, 1_000])
+def test_pages_are_the_same_whether_the_order_is_followed_or_what_fits_is_gathered(
+    user, twelve, monkeypatch, sort, longest
+):
+    monkeypatch.setattr(walking, "FIRST_STRETCH", 2)
+    monkeypatch.setattr(walking, "LONGEST_STRETCH", longest)
+    monkeypatch.setattr(walking, "planned_rows", lambda rows: 1_000)
+    wanted = [asset.pk for asset in sorted(twelve, key=EXPECTED[sort]) if asset.size != 1]
+    pages, cursor = [], None
+    while True:
+        page = search_assets(user=user, query="-size:1", sort=sort, cursor=cursor, limit=3)
+        pages.append([asset.pk for asset in page.assets])
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert [pk for ids in pages for pk in ids] == wanted
+    back = search_assets(user=user, query="-size:1", sort=sort, cursor=page.previous_cursor, limit=3)
+    assert [asset.pk for asset in back.assets] == pages[-2]
+
+
+@pytest.mark.parametrize("sort", SORTS)
 def test_neighbours_are_the_assets_beside_it_in_the_search(user, twelve, sort):
     wanted = [asset.pk for asset in sorted(twelve, key=EXPECTED[sort])]
     for place, pk in enumerate(wanted):
@@ -235,8 +257,8 @@ def test_a_page_costs_the_same_number_of_queries_however_long_it_is(user, animal
     for _ in range(8):
         AssetFactory(tags=[animals["beagle"], animals["cat"]])
     for limit in (1, 7):
-        # names of tags, rights, ids, assets with files and uploaders, claims, their tags
-        with django_assert_num_queries(6):
+        # names of tags, rights for them and for the page, ids, assets with files, claims, their tags
+        with django_assert_num_queries(7):
             page = search_assets(user=user, query="dog", limit=limit)
             for asset in page.assets:
                 assert asset.current_version.blob.sha256

@@ -34,7 +34,7 @@ from dam.assets.rights import mark_of
 from dam.assets.selectors import can_change
 from dam.assets.services import asset_request_tags
 from dam.assets.trash import assets_restore, assets_trash
-from dam.staff_admin import ByStaff
+from dam.staff_admin import ByStaff, acting
 
 admin.site.site_header = admin.site.site_title = "Vitrine"
 
@@ -51,7 +51,7 @@ class VersionInline(ByStaff, admin.TabularInline):  # type: ignore[type-arg]  # 
     extra = 0
     can_delete = False
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # type: ignore[override]
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Files are replaced on the picture's own page."""
         del request, obj
         return False
@@ -127,9 +127,9 @@ class AssetAdmin(OfVisibleAssets, WrittenByServices, ByStaff, admin.ModelAdmin):
         *("uploaded_by", "created_at", "updated_at", "trashed_at"),
     )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Pictures are uploaded."""
-        del request
+        del request, obj
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Asset | None = None) -> bool:
@@ -157,7 +157,7 @@ class AssetAdmin(OfVisibleAssets, WrittenByServices, ByStaff, admin.ModelAdmin):
             return None
         ids = [asset.pk for asset in chosen]
         sent = request.POST if "apply" in request.POST else None
-        form = ManyForm(sent, user=request.user, asset_ids=ids)
+        form = ManyForm(sent, user=acting(request), asset_ids=ids)
         if sent is not None and form.is_valid():
             self.message_user(request, f"{_pictures(len(ids))} changed.", messages.SUCCESS)
             return None
@@ -188,7 +188,7 @@ class AssetAdmin(OfVisibleAssets, WrittenByServices, ByStaff, admin.ModelAdmin):
         if not ids:
             return
         try:
-            count = act(asset_ids=ids, user=request.user)
+            count = act(asset_ids=ids, user=acting(request))
         except (NotAllowedError, InvalidChangeError) as error:
             self.message_user(request, str(error), messages.ERROR)
         except Asset.DoesNotExist:
@@ -265,7 +265,7 @@ class AssetAdmin(OfVisibleAssets, WrittenByServices, ByStaff, admin.ModelAdmin):
             return HttpResponseNotAllowed(["POST"])
         if not self.has_tag_again_permission(request):
             raise PermissionDenied
-        asset = get_object_or_404(self.get_queryset(request), pk=asset_id)
+        asset: Any = get_object_or_404(self.get_queryset(request), pk=asset_id)
         if not can_change(request.user, asset):
             raise PermissionDenied
         if asset_replay(asset=asset) is None:

@@ -18,7 +18,7 @@ from dam.assets.admin.written import WrittenByServices
 from dam.assets.errors import InvalidChangeError, NotAllowedError
 from dam.assets.models import Collection, Grant, Level
 from dam.assets.selectors import collections_with, level_in
-from dam.staff_admin import ByStaff
+from dam.staff_admin import ByStaff, acting
 
 
 def refusal(error: InvalidChangeError | NotAllowedError, form: forms.BaseForm) -> ValidationError:
@@ -27,12 +27,17 @@ def refusal(error: InvalidChangeError | NotAllowedError, form: forms.BaseForm) -
     return ValidationError({field: str(error)} if field in form.fields else str(error))
 
 
+def indented(collection: Any) -> str:
+    """A collection's name, behind a wide space for each collection above it."""
+    return "\u2003" * (int(collection.depth) - 1) + str(collection.name)
+
+
 class CollectionChoice(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in the stubs only
     """Collections, indented as they lie in each other."""
 
     def label_from_instance(self, obj: Any) -> str:
         """The name, behind a space for each collection above it."""
-        return "\u2003" * (obj.depth - 1) + str(obj.name)
+        return indented(obj)
 
 
 class CollectionForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -157,17 +162,17 @@ class CollectionAdmin(WrittenByServices, ByStaff, admin.ModelAdmin):  # type: ig
         """Grants, by the services, which write down who gave what."""
         del form, change
         for row in formset.deleted_forms:
-            grants.grant_remove(grant=Grant.objects.get(pk=row.instance.pk), user=request.user)
+            grants.grant_remove(grant=Grant.objects.get(pk=row.instance.pk), user=acting(request))
         for row in formset.forms:
             if row in formset.deleted_forms or not row.has_changed():
                 continue
             given = row.cleaned_data
             before = Grant.objects.filter(pk=row.instance.pk).first() if row.instance.pk else None
             if before is not None and (before.user, before.group) != (given["user"], given["group"]):
-                grants.grant_remove(grant=before, user=request.user)
+                grants.grant_remove(grant=before, user=acting(request))
             grants.grant_set(
                 collection=formset.instance,
-                user=request.user,
+                user=acting(request),
                 level=Level(given["level"]),
                 to_user=given["user"],
                 to_group=given["group"],
@@ -177,14 +182,14 @@ class CollectionAdmin(WrittenByServices, ByStaff, admin.ModelAdmin):  # type: ig
     def delete_model(self, request: HttpRequest, obj: Collection) -> None:
         """By the service, which refuses what is not empty."""
         try:
-            collections.collection_delete(collection=obj, user=request.user)
+            collections.collection_delete(collection=obj, user=acting(request))
         except (InvalidChangeError, NotAllowedError) as error:
             self.message_user(request, str(error), "ERROR")
 
     @admin.display(description="name")
     def indented(self, collection: Collection) -> str:
         """As it lies in the tree."""
-        return "\u2003" * (collection.depth - 1) + str(collection.name)
+        return indented(collection)
 
     @admin.display(description="pictures")
     def pictures(self, collection: Collection) -> SafeString:

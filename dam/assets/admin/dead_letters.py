@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -53,7 +54,7 @@ class DeadLetterAdmin(OfVisibleAssets, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
         """Without the bodies, which only a letter's own page shows."""
-        queryset: QuerySet[DeadLetter] = super().get_queryset(request)
+        queryset: QuerySet[Any] = super().get_queryset(request)
         return queryset.defer("body")
 
     def has_settle_permission(self, request: HttpRequest) -> bool:

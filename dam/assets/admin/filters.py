@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -23,10 +23,12 @@ class InCollection(admin.SimpleListFilter):
     title = "collection"
     parameter_name = "collection"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[int, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         """Those that the person may see, indented as they lie in each other."""
         del model_admin
-        return [(each.pk, "\u2003" * (each.depth - 1) + each.name) for each in collections_with(request.user)]
+        return [
+            (str(each.pk), "\u2003" * (each.depth - 1) + each.name) for each in collections_with(request.user)
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Asset]) -> QuerySet[Asset]:
         """Nothing for what is none of theirs."""
@@ -88,7 +90,7 @@ class InTrash(admin.SimpleListFilter):
             return queryset
         return queryset.filter(trashed_at__isnull=self.value() != "in")
 
-    def choices(self, changelist: Any) -> Iterable[Any]:
+    def choices(self, changelist: Any) -> Iterator[Any]:
         """With the word for what is shown by itself."""
         for number, choice in enumerate(super().choices(changelist)):
             yield {**choice, "display": "in the library"} if number == 0 else choice

@@ -15,8 +15,8 @@ from dam.assets import addresses
 from dam.assets.models import Asset
 from dam.library import wording
 from dam.library.chips import search_address
-from dam.search.terms import tag_term
 from dam.search.selectors import shown_claims
+from dam.search.terms import tag_term
 from dam.tagging.models import Tag
 
 register = template.Library()

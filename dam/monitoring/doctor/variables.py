@@ -26,9 +26,10 @@ KNOWN = frozenset(
     f"VITRINE_{name}"
     for name in (
         # The catalogue: dam/settings.py, dam/embedded.
-        *("ALLOWED_HOSTS", "BLOB_URL", "DEBUG", "HOME", "HTTPS", "LOG_FORMAT", "MAX_PIXELS"),
-        *("MAX_UPLOAD_BYTES", "MODEL_NAME", "PORT", "QUEUE_URL", "QUEUE_URL_FILE", "SECRET_KEY"),
-        *("SECRET_KEY_FILE", "SHUTDOWN_DEADLINE_S", "SUPERVISED", "TRUSTED_ORIGINS", "UPLOAD_TEMP_DIR"),
+        *("ALLOWED_HOSTS", "BLOB_URL", "CONVERT_MEMORY_BYTES", "DEBUG", "HOME", "HTTPS", "LOG_FORMAT"),
+        *("MAX_PIXELS", "MAX_UPLOAD_BYTES", "MODEL_NAME", "PORT", "QUEUE_URL", "QUEUE_URL_FILE"),
+        *("SECRET_KEY", "SECRET_KEY_FILE", "SHUTDOWN_DEADLINE_S", "SUPERVISED", "TRASH_DAYS"),
+        *("TRUSTED_ORIGINS", "UPLOAD_TEMP_DIR"),
         # Every process: pipeline/telemetry/settings.py.
         *("HEALTH_HOST", "HEALTH_PORT"),
         # The monitor: dam/monitoring/settings.py.
@@ -62,6 +63,8 @@ _FLAG_WORDS = {"", "0", "1", "true", "false", "yes", "no", "on", "off"}
 _NUMBERS: Mapping[str, tuple[Callable[[str], float], float, float]] = {
     "VITRINE_MAX_UPLOAD_BYTES": (int, 1, 2**63),
     "VITRINE_MAX_PIXELS": (int, 1, 2**63),
+    "VITRINE_TRASH_DAYS": (int, 1, 36_500),
+    "VITRINE_CONVERT_MEMORY_BYTES": (int, 1, 2**63),
     "VITRINE_SHUTDOWN_DEADLINE_S": (float, 0, 86_400),
     "VITRINE_HEALTH_PORT": (int, 0, 65_535),
     "VITRINE_PORT": (int, 1, 65_535),

@@ -10,11 +10,14 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from dam.assets.models import Asset
+from dam.assets.models import Asset, AssetVersion
 from dam.jobs.models import TaggingJob
 from dam.tagging.models import Claim, Decision, Tag
+from pipeline.ports import DependencyDownError
+from pipeline.preprocess import RefusalReason, RefusedPictureError
 from tests.dam.factories import (
     AssetFactory,
+    BlobFactory,
     CollectionFactory,
     StaffFactory,
     TagFactory,
@@ -219,3 +222,31 @@ def test_the_files_of_a_picture_are_listed_and_what_looks_like_it_may_be_nothing
         assert button not in html
     for act in ("edit", "move", "trash"):
         assert stranger.post(f"/assets/{suggested.pk}/{act}/", {"title": "x"}).status_code in {400, 403, 409}
+
+
+def test_an_earlier_file_that_cannot_be_had_is_said_in_a_sentence(
+    client: Client, suggested: Asset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = AssetVersion.objects.create(asset=suggested, number=2, blob=BlobFactory(), filename="lost.jpg")
+    address = f"/assets/{suggested.pk}/versions/{version.number}/restore/"
+
+    def refusal() -> tuple[int, str]:
+        answer = client.post(address, headers={"Accept": "application/json"})
+        return answer.status_code, answer.json()["problem"]
+
+    assert refusal() == (410, "That file is missing from the store. Nothing was changed.")
+    assert "missing from the store" in text(client.post(address))
+
+    def fails(error: Exception) -> None:
+        def restore(**_: object) -> None:
+            raise error
+
+        monkeypatch.setattr("dam.library.asset_page_acts.version_restore", restore)
+
+    fails(DependencyDownError("S3 is away"))
+    assert refusal() == (
+        503,
+        "The store of the files does not answer. Nothing was changed; try again in a minute.",
+    )
+    fails(RefusedPictureError(RefusalReason.TOO_MANY_PIXELS, "The picture has too many pixels."))
+    assert refusal() == (400, "The picture has too many pixels.")

@@ -6,6 +6,7 @@ import signal
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dam.assets.trash import trash_due, trash_empty
@@ -23,15 +24,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--older-than",
-            required=True,
             metavar="AGE",
-            help="how long it must have lain there: 30d, 12h, 0d",
+            help="how long it must have lain there: 30d, 12h, 0d; else as VITRINE_TRASH_DAYS says",
         )
         parser.add_argument("--dry-run", action="store_true", help="only count")
         parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        older_than = _age(options["older_than"])
+        asked_for = options["older_than"]
+        older_than = _age(asked_for) if asked_for else timedelta(days=settings.TRASH_DAYS)
         if options["dry_run"]:
             count = trash_due(older_than=older_than).count()
             self._tell(options, count, "would be deleted for ever")

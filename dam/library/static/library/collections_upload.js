@@ -29,6 +29,11 @@ export function start() {
   const select = $("#upload-into");
   select.closest("details").addEventListener("toggle", async (event) => {
     if (!event.target.open) return;
+    if (!$("[data-fixed]", select)) {
+      const plain = new Option("the page’s collection, or the library", "");
+      plain.dataset.fixed = "yes";
+      select.prepend(plain);
+    }
     await loadChoices(select, { chosen: chosen().id ?? "" });
     if (!chosen().id) select.value = "";
   });

@@ -50,7 +50,7 @@ class Transport:
         self.session.headers["Accept"] = "application/json, application/problem+json;q=0.9, */*;q=0.1"
 
     def close(self) -> None:
-        """Close the connections now; the session alone leaves that to whoever still holds an answer or its error."""
+        """Close the connections now: a session leaves that to whoever still holds an answer or its error."""
         for adapter in self.session.adapters.values():
             if isinstance(adapter, requests.adapters.HTTPAdapter):
                 for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):

@@ -46,7 +46,9 @@ def act(view: Callable[..., Done]) -> Callable[..., Any]:
     @require_POST
     @member_page
     @wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def wrapped(  # noqa: PLR0911  # a sentence for each way of being refused
+        request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
         try:
             done = view(request, *args, **kwargs)
         except NotAllowedError as error:

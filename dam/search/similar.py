@@ -19,13 +19,14 @@ from pgvector.django import MaxInnerProduct
 from dam.assets.models import Asset
 from dam.assets.selectors import Person, assets_visible_to
 from dam.search.counting import planned_rows
-from dam.tagging.models import Likeness
+from dam.tagging.models import Likeness, Tag
 
-EF_SEARCH = 100
+EF_SEARCH = 200
 """Candidates that the index keeps at hand: more find better and take longer (docs/search-speed.md)."""
 _MOST_EF_SEARCH = 400
 FEW = 20_000
 """So many are compared one by one: as quick as the index, and exact."""
+_FEW_ALIKE = 5_000
 
 
 def similar_ids(*, user: Person, asset_id: int, limit: int = 500) -> list[int]:
@@ -61,7 +62,10 @@ def similar_to(
     Returns:
         Ids of assets with their similarity, the cosine, from -1 to 1, the most similar first.
     """
-    return _nearest(assets_visible_to(user), _Example(embedding, embedding_id), limit=limit, exclude=exclude)
+    example = _Example(embedding, embedding_id)
+    left_out = set(exclude)
+    found = _nearest(assets_visible_to(user), example, limit=limit + len(left_out))
+    return [(pk, similarity) for pk, similarity in found if pk not in left_out][:limit]
 
 
 class _Example(NamedTuple):
@@ -78,37 +82,60 @@ def _similar(user: Person, asset_id: int, limit: int, *, exact: bool = False) ->
     )
     if own is None:
         return []
-    return _nearest(visible, _Example(*own), limit=limit, exclude=(asset_id,), exact=exact)
+    example = _Example(*own)
+    if exact or planned_rows(visible) <= FEW:
+        found = dict(_compared(visible, example, limit + 1))
+    else:
+        found = dict(_nearest(visible, example, limit=limit + 1))
+        found |= _compared(_tagged_alike(visible, asset_id, missed=asset_id not in found), example, limit + 1)
+    found.pop(asset_id, None)
+    return sorted(found.items(), key=lambda one: (-one[1], one[0]))[:limit]
 
 
-def _nearest(
-    visible: QuerySet[Asset], example: _Example, *, limit: int, exclude: Some[int], exact: bool = False
-) -> list[tuple[int, float]]:
-    wanted = limit + len(exclude)
-    distance = MaxInnerProduct("likeness__embedding", example.embedding)
-    rows = visible.filter(likeness__embedding_id=example.embedding_id, likeness__embedding__isnull=False)
+def _tagged_alike(visible: QuerySet[Asset], asset_id: int, *, missed: bool) -> QuerySet[Asset]:
+    """What has the rarest tag of an asset: the index may know no way to a few pictures far from all others.
+
+    If not even the asset was found (``missed``), which nothing is as similar to, more is worth looking at.
+    """
+    ids = Asset.objects.values_list("tag_ids", flat=True).get(pk=asset_id)
+    tags = Tag.objects.filter(pk__in=ids, kind__in=[Tag.Kind.LEAF, Tag.Kind.OWN]).values_list("pk", flat=True)
+    sizes = [(planned_rows(Asset.objects.filter(tag_ids__contains=[pk])), pk) for pk in tags]
+    if sizes and min(sizes)[0] <= (FEW if missed else _FEW_ALIKE):
+        return visible.filter(tag_ids__contains=[min(sizes)[1]])
+    return visible if missed else visible.none()
+
+
+def _nearest(visible: QuerySet[Asset], example: _Example, *, limit: int) -> list[tuple[int, float]]:
     found: list[tuple[int, float]] = []
-    if not exact and planned_rows(visible) > FEW:
-        found = _by_index(rows.annotate(distance=distance).order_by("distance"), wanted)
-    if len(found) < wanted:
-        # An expression that the index does not know: everything is compared.
-        plain = ExpressionWrapper(distance + 0.0, output_field=FloatField())
-        rows = rows.annotate(distance=plain).order_by("distance", "pk")
-        found = list(rows.values_list("pk", "distance")[:wanted])
-    left_out = set(exclude)
-    return [(pk, -distance) for pk, distance in found if pk not in left_out][:limit]
+    if planned_rows(visible) > FEW:
+        found = _by_index(_of_space(visible, example), example, limit)
+    return found if len(found) == limit else _compared(visible, example, limit)
 
 
-def _by_index(rows: QuerySet[Asset], wanted: int) -> list[tuple[int, float]]:
+def _of_space(rows: QuerySet[Asset], example: _Example) -> QuerySet[Asset]:
+    return rows.filter(likeness__embedding_id=example.embedding_id, likeness__embedding__isnull=False)
+
+
+def _compared(rows: QuerySet[Asset], example: _Example, limit: int) -> list[tuple[int, float]]:
+    """All of them, one by one: by an expression that the index does not know."""
+    distance = MaxInnerProduct("likeness__embedding", example.embedding)
+    plain = ExpressionWrapper(distance + 0.0, output_field=FloatField())
+    rows = _of_space(rows, example).annotate(distance=plain).order_by("distance", "pk")
+    return [(pk, -distance) for pk, distance in rows.values_list("pk", "distance")[:limit]]
+
+
+def _by_index(rows: QuerySet[Asset], example: _Example, limit: int) -> list[tuple[int, float]]:
+    distance = MaxInnerProduct("likeness__embedding", example.embedding)
+    rows = rows.annotate(distance=distance).order_by("distance")
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('hnsw.ef_search', %s, true), "
             "set_config('hnsw.iterative_scan', 'strict_order', true), "
             # The planner thinks an index of vectors dearer than it is beside sorting a million distances.
             "set_config('enable_sort', 'off', true)",
-            [str(max(EF_SEARCH, min(wanted, _MOST_EF_SEARCH)))],
+            [str(max(EF_SEARCH, min(limit, _MOST_EF_SEARCH)))],
         )
-        found = list(rows.values_list("pk", F("distance"))[:wanted])
+        found = [(pk, -distance) for pk, distance in rows.values_list("pk", F("distance"))[:limit]]
         # In a transaction of the caller's they would hold on.
         cursor.execute("RESET hnsw.ef_search; RESET hnsw.iterative_scan; RESET enable_sort")
     return found

@@ -159,8 +159,8 @@ def suggest_tags(
 ) -> list[TagSuggestion]:
     """Tags of which a word begins with the text: exact names first, then names, then synonyms.
 
-    Each with how many assets that the user may see have it, if ``counts``: exact for those that few have,
-    estimated from the newest assets for others.
+    Each with how many assets that the user may see have it, if ``counts``: exact in a small library, an
+    estimate or none in a large one.
     """
     wanted = normalise(text[:_MAX_SUGGESTION_TEXT])
     if not wanted:

@@ -26,7 +26,6 @@ EF_SEARCH = 200
 _MOST_EF_SEARCH = 400
 FEW = 20_000
 """So many are compared one by one: as quick as the index, and exact."""
-_FEW_ALIKE = 5_000
 
 
 def similar_ids(*, user: Person, asset_id: int, limit: int = 500) -> list[int]:
@@ -83,26 +82,24 @@ def _similar(user: Person, asset_id: int, limit: int, *, exact: bool = False) ->
     if own is None:
         return []
     example = _Example(*own)
-    if exact or planned_rows(visible) <= FEW:
-        found = dict(_compared(visible, example, limit + 1))
-    else:
-        found = dict(_nearest(visible, example, limit=limit + 1))
-        found |= _compared(_tagged_alike(visible, asset_id, missed=asset_id not in found), example, limit + 1)
+    found = dict(
+        _compared(visible, example, limit + 1) if exact else _nearest(visible, example, limit=limit + 1)
+    )
+    if asset_id not in found:
+        # Nothing is as similar as the picture itself: the walk never came to where it lies.
+        found |= _compared(_tagged_alike(visible, asset_id), example, limit + 1)
     found.pop(asset_id, None)
     return sorted(found.items(), key=lambda one: (-one[1], one[0]))[:limit]
 
 
-def _tagged_alike(visible: QuerySet[Asset], asset_id: int, *, missed: bool) -> QuerySet[Asset]:
-    """What has the rarest tag of an asset: the index may know no way to a few pictures far from all others.
-
-    If not even the asset was found (``missed``), which nothing is as similar to, more is worth looking at.
-    """
+def _tagged_alike(visible: QuerySet[Asset], asset_id: int) -> QuerySet[Asset]:
+    """What has the asset's rarest tag, as far as PostgreSQL knows; all, if none is rare."""
     ids = Asset.objects.values_list("tag_ids", flat=True).get(pk=asset_id)
     tags = Tag.objects.filter(pk__in=ids, kind__in=[Tag.Kind.LEAF, Tag.Kind.OWN]).values_list("pk", flat=True)
     sizes = [(planned_rows(Asset.objects.filter(tag_ids__contains=[pk])), pk) for pk in tags]
-    if sizes and min(sizes)[0] <= (FEW if missed else _FEW_ALIKE):
-        return visible.filter(tag_ids__contains=[min(sizes)[1]])
-    return visible if missed else visible.none()
+    if not sizes or min(sizes)[0] > FEW:
+        return visible
+    return visible.filter(tag_ids__contains=[min(sizes)[1]])
 
 
 def _nearest(visible: QuerySet[Asset], example: _Example, *, limit: int) -> list[tuple[int, float]]:

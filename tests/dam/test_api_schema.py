@@ -52,7 +52,7 @@ def headers(one_transaction):
 
 @schema.parametrize()
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True
+    max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True
 )
 def test_every_answer_is_as_described(case, headers):
     if isinstance(case.body, dict) and "predict" in case.path:

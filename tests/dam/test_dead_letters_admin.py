@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from dam.assets.models import Asset
+from dam.assets.services import MANAGERS, root_collection
 from dam.jobs.models import DeadLetter, TaggingJob
 from dam.jobs.services import dead_letter_keep
 from tests.dam.factories import AssetFactory, StaffFactory, TaggingJobFactory, UserFactory, job_close
@@ -23,8 +25,11 @@ LETTERS = "admin:jobs_deadletter_changelist"
 
 @pytest.fixture
 def staff() -> Client:
+    root_collection()
+    manager = StaffFactory(is_superuser=False)
+    manager.groups.add(Group.objects.get(name=MANAGERS))
     client = Client()
-    client.force_login(StaffFactory(is_superuser=False))
+    client.force_login(manager)
     return client
 
 

@@ -27,7 +27,7 @@ _PILOT_STRETCHES, _PILOT_LENGTH = 32, 150
 _STRETCHES = 48
 _MOST_IDS = 240_000
 _MOST_READ_FIRST = 70_000
-_HINT_IDS, _HINT_STRETCHES, _HINT_LENGTH = 5_000, 24, 40
+_HINT_IDS, _HINT_STRETCHES, _HINT_LENGTH = 5_000, 12, 80
 # Multiples of it fall evenly however many are taken (Weyl 1916; Knuth 6.4, "Fibonacci hashing").
 _GOLDEN = (math.sqrt(5) - 1) / 2
 

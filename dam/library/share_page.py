@@ -41,6 +41,8 @@ from dam.sharing.zips import ZipEntry, columns_of, zip_chunks
 from pipeline.ports import BlobMissingError, DependencyDownError
 
 PAGE_SIZE = 60
+# What is offered beside the original, where that is larger: the long side in pixels.
+_SIDES = (2560, 1600)
 COUNTED = 10_000
 _COOKIE = "vitrine_share"
 _COOKIE_LASTS_S = 12 * 3600
@@ -271,6 +273,9 @@ def _card(share: Share, asset: Asset, *, may_download: bool) -> dict[str, Any]:
         "description": asset.description if "description" in share.fields else "",
         "facts": facts.facts_of(asset, share.fields),
         "download": reverse("share-file", args=[share.key, asset.pk]) if may_download else "",
+        "sides": [
+            {"pixels": side, "label": f"{side:,}"} for side in _SIDES if side < max(asset.width, asset.height)
+        ],
     }
 
 

@@ -102,8 +102,9 @@ def test_counts_and_facets_count_what_may_be_seen(db: None, plan: Plan) -> None:
             assert counted == by_hand(world, name)
             for tag in ("tabby", "animal"):
                 suggested = read(client, "/api/v1/tags/", q=tag)["results"]
-                (count,) = [each["count"]["value"] for each in suggested if each["slug"] == tag]
-                assert count == counted.get(f"tag:{tag}", 0)
+                (count,) = [each["count"] for each in suggested if each["slug"] == tag]
+                # Beside what is rare in many ids, nothing is counted.
+                assert count is None or count["value"] == counted.get(f"tag:{tag}", 0)
 
 
 def by_hand(world: World, name: str) -> Counter[str]:

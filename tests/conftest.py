@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.plugins.container_registry",
     "tests.plugins.release_checkout",
     "tests.plugins.spans",
+    "tests.plugins.signals",
 ]
 
 

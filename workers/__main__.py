@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pipeline.blobs import blob_store_from_url
 from pipeline.ports import DependencyDownError
 from pipeline.telemetry.health import Health, serve_health
 from pipeline.telemetry.logs import configure_logs
+from pipeline.telemetry.stopping import call_on_signals
 from pipeline.telemetry.tracing import TracingNotInstalledError, configure_tracing, flush_traces
 from pipeline.tfserving.client import TensorFlowServing
 from pipeline.transports import transport_from_url
@@ -83,8 +83,7 @@ def _work(settings: WorkerSettings, ports: Ports, health: Health) -> int:
     # Pictures are decoded side by side by our own threads; more of them inside OpenCV only contend.
     cv2.setNumThreads(1)
     shutdown = Shutdown(settings.shutdown_deadline_s)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: shutdown.ask())
+    call_on_signals(shutdown.ask)
     end_by_force_when_overdue(shutdown)
     try:
         finished = Tagger(settings, ports, shutdown, health).run()

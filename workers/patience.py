@@ -30,8 +30,7 @@ class GaveUpError(Exception):
 class Shutdown:
     """The wish to stop, and until when what was begun may be finished.
 
-    Plain attributes on purpose: a signal handler that set a ``threading.Event`` would wait for ever
-    if the interrupted code held the event's lock.
+    Asked for in one thread and read in others: the time is set before the wish.
     """
 
     def __init__(self, deadline_s: float) -> None:

@@ -1,19 +1,15 @@
-"""What a loop needs to be a process: a clean stop, readable logs, a port that tells how it is."""
+"""What a loop needs to be a process: readable logs, a port that tells how it is."""
 
 from __future__ import annotations
 
 import gc
-import os
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from types import FrameType
 from typing import Any
 
 import structlog
 
-from pipeline.telemetry.health import Health, HealthServer
+from pipeline.telemetry.health import Health, serve_health
 from pipeline.telemetry.logs import configure_logs
 from pipeline.telemetry.settings import ProcessSettings
 from pipeline.telemetry.tracing import configure_tracing, flush_traces
@@ -32,6 +28,9 @@ def telling(service: str, *, max_silence_s: float = MAX_SILENCE_S) -> Iterator[H
     Args:
         service: which part of Vitrine this process is.
         max_silence_s: as in :class:`pipeline.telemetry.health.Health`.
+
+    Raises:
+        CannotListenError: for questions about health.
     """
     settings = ProcessSettings()
     configure_logs(service, settings.log_format)
@@ -39,33 +38,10 @@ def telling(service: str, *, max_silence_s: float = MAX_SILENCE_S) -> Iterator[H
     health = Health(max_silence_s=max_silence_s)
     with ExitStack() as stack:
         stack.callback(flush_traces)
-        if settings.health_port:
-            stack.enter_context(HealthServer(health, settings.health_host, settings.health_port))
+        stack.enter_context(serve_health(health, settings))
         log.info("process starts", health_port=settings.health_port)
         yield health
         log.info("process stops")
-
-
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set; the loop then finishes what it holds.
-
-    The handler only writes to a pipe: were it to set the event itself, it would wait for ever if the code
-    that it interrupts held the event's lock.
-    """
-    stop = threading.Event()
-    told, tell = os.pipe()
-
-    def ask(_signal: int, _frame: FrameType | None) -> None:
-        os.write(tell, b"stop")
-
-    def listen() -> None:
-        os.read(told, 1)
-        stop.set()
-
-    threading.Thread(target=listen, name="signals", daemon=True).start()
-    signal.signal(signal.SIGTERM, ask)
-    signal.signal(signal.SIGINT, ask)
-    return stop
 
 
 def collect_seldom() -> None:

@@ -16,6 +16,7 @@ from model_training.training.checkpoints import CheckpointError
 from model_training.training.loop import TrainingError
 from model_training.training.run_folder import RunError
 from model_training.weights import WeightsError
+from pipeline.telemetry.health import CannotListenError
 
 BAD_INPUT = (
     ConfigError,
@@ -29,6 +30,7 @@ BAD_INPUT = (
     NoPhotographsError,
     RivalError,
     SetupError,
+    CannotListenError,
 )
 """Exit code 2, as for a command line that is not understood: what was given has to be changed."""
 

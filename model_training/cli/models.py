@@ -111,6 +111,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     from model_training.local_server.config import ConfigError  # noqa: PLC0415
     from model_training.local_server.errors import PortTakenError  # noqa: PLC0415
     from model_training.local_server.options import Options  # noqa: PLC0415
+    from pipeline.telemetry.health import CannotListenError  # noqa: PLC0415
 
     if arguments.base_path is None and arguments.models_config is None:
         arguments.usage("one of --base-path and --models-config is needed")
@@ -128,5 +129,5 @@ def _serve(arguments: argparse.Namespace) -> None:
     )
     try:
         run(options, ProcessSettings())
-    except (ConfigError, PortTakenError, ValidationError) as error:
+    except (ConfigError, PortTakenError, CannotListenError, ValidationError) as error:
         sys.exit(f"error: {error}")

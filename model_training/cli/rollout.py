@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import signal
-import threading
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +12,7 @@ from rich.console import Console
 
 from pipeline.telemetry.health import Health, serve_health
 from pipeline.telemetry.logs import configure_logs
-from pipeline.telemetry.settings import ProcessSettings
+from pipeline.telemetry.stopping import stop_on_signals
 
 if TYPE_CHECKING:
     from model_training.rollout.catalogue import Catalogue
@@ -96,9 +93,7 @@ def _controller(arguments: argparse.Namespace) -> None:
     from model_training.rollout.setting_up import settings_of_the_environment, surroundings  # noqa: PLC0415
 
     settings = settings_of_the_environment()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_on_signals()
     around = surroundings(
         models_config=arguments.models_config,
         base_path=arguments.base_path,
@@ -110,7 +105,7 @@ def _controller(arguments: argparse.Namespace) -> None:
     )
     configure_logs("controller", settings.log_format)
     health = Health(max_silence_s=_LONGEST_STEP_S + 2 * arguments.every)
-    with contextlib.closing(around), _answering(health, settings):
+    with contextlib.closing(around), serve_health(health, settings):
         controller = Controller(around, health)
         if not arguments.once:
             controller.run(stop, every_s=arguments.every)
@@ -118,16 +113,6 @@ def _controller(arguments: argparse.Namespace) -> None:
         last = controller.settle(stop, every_s=arguments.every, within_s=_ONCE_WITHIN_S)
         if not isinstance(last, Idle) and not stop.is_set():
             raise RolloutError(f"it did not come to an end: {last}")
-
-
-def _answering(health: Health, settings: ProcessSettings) -> AbstractContextManager[object]:
-    from model_training.rollout.errors import SetupError  # noqa: PLC0415
-
-    try:
-        return serve_health(health, settings)
-    except OSError as error:
-        place = f"{settings.health_host}:{settings.health_port}"
-        raise SetupError(f"cannot listen on {place}: {error.strerror}") from error
 
 
 # ------------------------------------------------------------------ asking the catalogue

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import socket
-import threading
 
 from model_training.local_server.errors import PortTakenError
 from model_training.local_server.options import Options
 from pipeline.telemetry.health import Health, serve_health
 from pipeline.telemetry.logs import configure_logs
 from pipeline.telemetry.settings import ProcessSettings
+from pipeline.telemetry.stopping import stop_on_signals
 
 # To load a version takes seconds; while it does there is no look at the others.
 _LONGEST_LOAD_S = 600.0
@@ -24,12 +23,11 @@ def run(options: Options, settings: ProcessSettings) -> None:
         settings: where to answer about health, and how to log.
 
     Raises:
-        PortTakenError: of any port.
+        PortTakenError: of requests.
+        CannotListenError: for questions about health.
         ConfigError: of the models.config file.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_on_signals()
     if options.ready_file is not None:
         options.ready_file.unlink(missing_ok=True)  # of one that was killed
     models = options.models()
@@ -37,11 +35,7 @@ def run(options: Options, settings: ProcessSettings) -> None:
         _refuse_taken(options.host, port)
 
     health = Health(max_silence_s=_LONGEST_LOAD_S + 2 * options.poll_s)
-    try:
-        answering = serve_health(health, settings)
-    except OSError as error:
-        place = f"{settings.health_host}:{settings.health_port}"
-        raise PortTakenError(f"cannot listen on {place}: {error.strerror}") from error
+    answering = serve_health(health, settings)
     configure_logs("model-server", settings.log_format)
     with answering:
         from model_training.local_server.running import serve  # noqa: PLC0415 - loads TensorFlow: 4 s

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from model_training.mirror.errors import SetupError
 from model_training.mirror.process import run
 from model_training.mirror.settings import MirrorSettings
+from pipeline.telemetry.health import CannotListenError
 
 
 def main() -> int:
@@ -39,7 +40,7 @@ def main() -> int:
         if source is None or to is None:
             parser.error("--from and --to, or VITRINE_MIRROR_FROM and VITRINE_MIRROR_TO, have to be given")
         return run(source, to, settings, once=arguments.once, every_s=arguments.every)
-    except (SetupError, ValidationError) as error:
+    except (SetupError, CannotListenError, ValidationError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
 

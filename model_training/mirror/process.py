@@ -7,12 +7,11 @@ import os
 import signal
 import sys
 import threading
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import structlog
 
-from model_training.mirror.errors import NotYetError, SetupError
+from model_training.mirror.errors import NotYetError
 from model_training.mirror.mirror import Mirror
 from model_training.rollout.complaints import Complaints
 from model_training.rollout.serving_path import NoVersionError
@@ -20,6 +19,7 @@ from pipeline.ports import DependencyDownError
 from pipeline.telemetry.health import Health, serve_health
 from pipeline.telemetry.logs import configure_logs
 from pipeline.telemetry.settings import ProcessSettings
+from pipeline.telemetry.stopping import call_on_signals
 
 # To bring one version may take minutes, in which nothing else is looked at.
 _LONGEST_STEP_S = 900.0
@@ -92,15 +92,15 @@ def run(source: str, to: Path, settings: ProcessSettings, *, once: bool, every_s
         The exit status: 0; 143 where ``once`` was ended before everything was there.
 
     Raises:
-        SetupError: not such places, or the port for questions about health is taken.
+        SetupError: not such places.
+        CannotListenError: for questions about health.
     """
     configure_logs("mirror", settings.log_format)
     health = Health(max_silence_s=_LONGEST_STEP_S + 2 * every_s)
     mirror = Mirror(source, to, health)
     following = _Following(mirror, health, once=once, every_s=every_s)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: following.over.set())
-    with _answering(health, settings):
+    call_on_signals(following.over.set)
+    with serve_health(health, settings):
         thread = threading.Thread(target=following.run, name="mirror", daemon=True)
         thread.start()
         following.over.wait()
@@ -116,11 +116,3 @@ def run(source: str, to: Path, settings: ProcessSettings, *, once: bool, every_s
         os._exit(status)
     mirror.close()
     return status
-
-
-def _answering(health: Health, settings: ProcessSettings) -> AbstractContextManager[object]:
-    try:
-        return serve_health(health, settings)
-    except OSError as error:
-        place = f"{settings.health_host}:{settings.health_port}"
-        raise SetupError(f"cannot listen on {place}: {error.strerror}") from error

@@ -210,12 +210,20 @@ class HealthServer:
         self._thread.join()
 
 
+class CannotListenError(OSError):
+    """The port for questions about health is taken, or its host is no address of this machine."""
+
+
 def serve_health(health: Health, settings: ProcessSettings) -> AbstractContextManager[object]:
     """The server that the settings ask for, or nothing.
 
     Raises:
-        OSError: as of :class:`HealthServer`.
+        CannotListenError: what the settings say has to be changed.
     """
     if not settings.health_port:
         return nullcontext()
-    return HealthServer(health, settings.health_host, settings.health_port)
+    try:
+        return HealthServer(health, settings.health_host, settings.health_port)
+    except OSError as error:
+        place = f"{settings.health_host}:{settings.health_port}"
+        raise CannotListenError(f"cannot listen on {place}: {error.strerror}") from error

@@ -36,6 +36,7 @@ def test_an_import_tells_the_id_that_all_its_jobs_carry(tmp_path: Path) -> None:
     assert ids()[3] in second
 
 
+@pytest.mark.usefixtures("signals_as_before")
 def test_a_watch_has_its_id_in_every_line_and_every_job(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Self
 import django
 
 from pipeline.ports import Message, Publisher, Transport
+from pipeline.telemetry.stopping import stop_on_signals
 
 
 class _DyingPublisher:
@@ -47,7 +48,7 @@ def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "dam.settings"
     django.setup()
     from dam.loops import relay  # noqa: PLC0415 - needs Django set up
-    from dam.telemetry.process import stop_on_signals, telling  # noqa: PLC0415
+    from dam.telemetry.process import telling  # noqa: PLC0415
 
     make = relay.transport_from_url
     marker = Path(sys.argv[1])

@@ -16,13 +16,14 @@ from typing import Any
 import django
 
 from pipeline.ports import Delivery, Transport
+from pipeline.telemetry.stopping import stop_on_signals
 
 
 def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "dam.settings"
     django.setup()
     from dam.loops import results  # noqa: PLC0415 - needs Django set up
-    from dam.telemetry.process import stop_on_signals, telling  # noqa: PLC0415
+    from dam.telemetry.process import telling  # noqa: PLC0415
 
     make = results.transport_from_url
     marker = Path(sys.argv[1])

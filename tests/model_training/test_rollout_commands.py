@@ -167,6 +167,7 @@ def test_a_catalogue_that_cannot_be_asked_is_told_in_a_sentence(
     assert "VITRINE_CATALOGUE_URL" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("signals_as_before")
 def test_a_controller_without_its_surroundings_ends_with_2(
     catalogue: RolloutCatalogue, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,15 +20,10 @@ from dam.integrity.models import IntegrityRun
 from tests.dam.integrity.harm import Library, key_of, put
 from tests.plugins.processes import wait_for
 
-pytestmark = pytest.mark.django_db
+# The command takes the signals of its process, which here is that of all tests.
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signals_as_before")]
 
 SOON = 120.0
-
-
-@pytest.fixture(autouse=True)
-def _signals_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command takes the signals of its process, which here is that of all tests."""
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
 
 
 def run(*words: str) -> tuple[int, str]:

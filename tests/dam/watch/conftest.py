@@ -14,6 +14,11 @@ from tests.dam.watch.places import Place
 from tests.plugins.object_store import ObjectStore
 
 
+@pytest.fixture(autouse=True)
+def _signals_as_before(signals_as_before: None) -> None:
+    """The command takes the signals of its process, which here is that of all tests."""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Place:
     root = tmp_path / "drop"

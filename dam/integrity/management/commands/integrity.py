@@ -13,8 +13,8 @@ from dam.integrity.check import check, checksums_share
 from dam.integrity.report import Outcome
 from dam.integrity.services import whose_command
 from dam.integrity.telling import bar, print_report
-from dam.telemetry.process import stop_on_signals
 from pipeline.ports import DependencyDownError
+from pipeline.telemetry.stopping import stop_on_signals
 
 _STOPPED = 130  # as shells have it: 128 + SIGINT
 

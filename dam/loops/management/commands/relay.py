@@ -4,7 +4,8 @@ from django.core.management.base import BaseCommand
 
 from dam.loops import relay
 from dam.loops.schema import wait_for_schema
-from dam.telemetry.process import stop_on_signals, telling
+from dam.telemetry.process import telling
+from pipeline.telemetry.stopping import stop_on_signals
 
 
 class Command(BaseCommand):

@@ -21,9 +21,10 @@ from dam.assets.services import root_collection
 from dam.assets.sources import Source, lie_in_each_other, source_from
 from dam.assets.watching import NoSuchCollectionError, collection_named, source_sums
 from dam.loops import watch
-from dam.telemetry.process import stop_on_signals, telling
+from dam.telemetry.process import telling
 from pipeline.telemetry.health import Health
 from pipeline.telemetry.requests import for_request, new_request_id
+from pipeline.telemetry.stopping import stop_on_signals
 
 _FOLDER_INTERVAL_S = 60.0
 _BUCKET_INTERVAL_S = 30.0

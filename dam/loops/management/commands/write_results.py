@@ -4,7 +4,8 @@ from django.core.management.base import BaseCommand
 
 from dam.loops import results
 from dam.loops.schema import wait_for_schema
-from dam.telemetry.process import collect_seldom, stop_on_signals, telling
+from dam.telemetry.process import collect_seldom, telling
+from pipeline.telemetry.stopping import stop_on_signals
 
 
 class Command(BaseCommand):

@@ -5,7 +5,8 @@ from django.core.management.base import BaseCommand
 from dam.monitoring import monitor
 from dam.monitoring.parts import parts_of
 from dam.monitoring.settings import MonitorSettings
-from dam.telemetry.process import stop_on_signals, telling
+from dam.telemetry.process import telling
+from pipeline.telemetry.stopping import stop_on_signals
 
 
 class Command(BaseCommand):

@@ -106,6 +106,8 @@ def test_a_value_of_another_type_is_refused_everywhere(helm: Helm) -> None:
         ({"backup": {"alert": {"enabled": True}}}, "backup.alert.enabled"),
         ({"backup": {"schedule": "nightly"}}, "/backup/schedule"),
         ({"integrity": {"checksums": "some"}}, "/integrity/checksums"),
+        ({"trash": {"days": 0}}, "/trash/days"),
+        ({"site": {"convertMemoryBytes": "700Mi"}}, "/site/convertMemoryBytes"),
         ({"images": {"worker": {"tag": "latest"}}}, "/images/worker/tag"),
         ({"images": {"worker": {"digest": "sha256:short"}}}, "/images/worker/digest"),
     ],

@@ -55,6 +55,19 @@ def test_in_claims_only_the_backups_are_written_to(helm: Helm) -> None:
     assert rendered.of("CronJob", "integrity") == []
 
 
+def test_the_trash_is_emptied_every_night_after_as_many_days_as_the_site_says(helm: Helm) -> None:
+    rendered = helm.case("minimal", {"trash": {"days": 7}})
+    trash = rendered.pod("trash").main()
+    assert trash.words == ["vitrine", "trash"]
+    site = rendered.pod("catalogue").main()
+    assert site.environment["VITRINE_TRASH_DAYS"] == trash.environment["VITRINE_TRASH_DAYS"] == "7"
+    # Rows alone: their bytes go by the relay.
+    assert "DATABASE_URL_FILE" in trash.environment
+    assert "VITRINE_BLOB_URL" not in trash.environment
+    assert rendered.one("CronJob", "trash")["spec"]["schedule"] == "23 4 * * *"
+    assert helm.case("minimal", {"trash": {"enabled": False}}).of("CronJob", "trash") == []
+
+
 def test_the_newest_backup_is_read_again_with_no_more_than_its_place(helm: Helm) -> None:
     check = helm.case("backup-bucket").pod("backup-check").main()
     assert check.words == ["vitrine", "backups", "s3://vitrine-backups/pictures", "--check"]
@@ -167,7 +180,7 @@ def _used(pods: list[Pod]) -> dict[str, str]:
 def test_each_component_has_an_account_with_its_own_role(helm: Helm) -> None:
     rendered = helm.case("accounts")
     assert _used(rendered.pods) == {
-        **dict.fromkeys(("catalogue", "relay", "writer", "monitor", "test"), "vitrine-catalogue"),
+        **dict.fromkeys(("catalogue", "relay", "writer", "monitor", "trash", "test"), "vitrine-catalogue"),
         **dict.fromkeys(("worker", "worker-interactive"), "vitrine-worker"),
         **dict.fromkeys(("backup", "backup-check", "integrity"), "vitrine-backup"),
         "model-server": "vitrine-model-server",

@@ -23,6 +23,7 @@ OUTSIDE = {
     "backup": {DATABASE, HTTPS},
     "backup-check": {HTTPS},
     "integrity": {DATABASE, HTTPS},
+    "trash": {DATABASE},
 }
 INSIDE = {
     ("worker", "model-server", GRPC),

@@ -40,6 +40,12 @@ a changed pod, which rolls by itself, and the job of the migrations needs nothin
 {{- end }}
 - {name: VITRINE_HTTPS, value: {{ ternary "1" "0" $values.site.https | quote }}}
 {{- end }}
+{{- if or (has "site" $needs) (eq .component "trash") }}
+- {name: VITRINE_TRASH_DAYS, value: {{ int64 $values.trash.days | quote }}}
+{{- end }}
+{{- if eq .component "catalogue" }}
+- {name: VITRINE_CONVERT_MEMORY_BYTES, value: {{ int64 $values.site.convertMemoryBytes | quote }}}
+{{- end }}
 {{- if or (has "model-server" $needs) (has "site" $needs) (has "models" $needs) }}
 - {name: VITRINE_MODEL_NAME, value: {{ $values.models.name | quote }}}
 {{- end }}

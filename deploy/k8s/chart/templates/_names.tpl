@@ -62,6 +62,7 @@ catalogue: catalogue
 relay: catalogue
 writer: catalogue
 monitor: catalogue
+trash: catalogue
 test: catalogue
 worker: worker
 worker-interactive: worker

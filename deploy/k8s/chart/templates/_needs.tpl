@@ -22,6 +22,8 @@ model-server: [models]
 controller: [models, token, model-server, catalogue, mlflow]
 mlflow: [artifacts, mlflow-database]
 migrate: [database, token]
+# The bytes go by the relay, when nothing names them any more.
+trash: [database]
 backup: [database, blobs, backups]
 backup-check: [blobs, backups]
 integrity: [database, blobs]

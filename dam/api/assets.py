@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -83,8 +82,8 @@ class Assets(APIView):
             cursor=asked.validated_data["cursor"] or None,
             limit=asked.validated_data["limit"],
         )
-        reasons = reasons_for(query=asked.validated_data["q"], user=user, assets=page.assets)
-        matched = {pk: [asdict(reason) for reason in found] for pk, found in reasons.items()}
+        reasons = reasons_for(reading=page.reading, assets=page.assets)
+        matched = {pk: [reason.in_json() for reason in found] for pk, found in reasons.items()}
         return Response(
             {
                 "results": assets_json(page.assets, matched=matched),

@@ -31,7 +31,7 @@ from dam.assets.models import Asset
 from dam.assets.selectors import assets_visible_to
 from dam.jobs.models import TaggingJob
 from dam.search.example import ExampleFailedError, ExampleOpenError, similar_to_try
-from dam.search.selectors import loaded
+from dam.search.selectors import assets_by_id
 from dam.search.similar import similar_assets
 from dam.tagging.services import try_create
 
@@ -54,9 +54,9 @@ class SimilarToAsset(APIView):
         """The most similar first; none until a model has looked at it. Pages of them: `q=similar:ID`."""
         user = signed_in(request)
         asked = asked_of(request, SimilarQuerySerializer)
-        if not assets_visible_to(user).filter(pk=asset_id).exists():
-            raise Asset.DoesNotExist
         found = similar_assets(user=user, asset_id=asset_id, limit=asked["limit"])
+        if not found and not assets_visible_to(user).filter(pk=asset_id).exists():
+            raise Asset.DoesNotExist
         return Response({"results": _found_json(user, found)})
 
 
@@ -114,10 +114,6 @@ def _answer(user: User, job_id: int, *, limit: int) -> Response:
 
 def _found_json(user: User, found: list[tuple[int, float]]) -> list[dict[str, Any]]:
     """In their order; what went out of sight since it was found is left out."""
-    rows = loaded(assets_visible_to(user).filter(pk__in=[asset_id for asset_id, _ in found]))
-    by_id = {body["id"]: body for body in assets_json(rows)}
-    return [
-        {"similarity": similarity, "asset": by_id[asset_id]}
-        for asset_id, similarity in found
-        if asset_id in by_id
-    ]
+    similarity = dict(found)
+    bodies = assets_json(assets_by_id(user=user, ids=list(similarity)))
+    return [{"similarity": similarity[body["id"]], "asset": body} for body in bodies]

@@ -55,7 +55,7 @@ def visible_condition(user: Person, level: Level = Level.VIEW) -> Q:
     """
     ids = collection_ids(user, level)
     condition = Q(trashed_at__isnull=True)
-    return condition if ids is None else condition & Q(collection__in=ids)
+    return condition if ids is None else condition & Q(collection__any_of=ids)
 
 
 def assets_visible_to(user: Person, level: Level = Level.VIEW) -> QuerySet[Asset]:
@@ -69,7 +69,7 @@ def assets_in_trash(user: Person) -> QuerySet[Asset]:
     """What lies in the trash and a person may bring back: where they curate."""
     ids = collection_ids(user, Level.CURATE)
     found = Asset.objects.filter(trashed_at__isnull=False)
-    return found if ids is None else found.filter(collection__in=ids)
+    return found if ids is None else found.filter(collection__any_of=ids)
 
 
 def usable_condition(today: date | None = None) -> Q:

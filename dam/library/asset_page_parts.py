@@ -13,7 +13,7 @@ from dam.assets.versions import versions_of
 from dam.library.chips import search_address
 from dam.library.history_page_words import lines_of
 from dam.library.policy import member, member_page
-from dam.library.selectors import assets_by_id
+from dam.search.selectors import assets_by_id
 from dam.search.similar import similar_ids
 
 LIKE_IT = 12

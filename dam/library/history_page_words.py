@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.urls import reverse
+from django.utils import formats
 
 from dam.assets.albums import albums_visible_to
 from dam.assets.models import Level
 from dam.assets.selectors import assets_visible_to, collections_with
 from dam.audit.models import AuditEntry
+from dam.library.facts import moment
 
 DID: Mapping[str, str] = {
     "asset.create": "uploaded",
@@ -77,7 +80,7 @@ _FIELDS: Mapping[str, str] = {
 }
 # Ids say nothing to people, and what they stand for may not be theirs to know.
 _UNSAID = frozenset(
-    {"tag", "parent", "collection", "cover_id", "user", "group", "to", "other", "of", "cover"}
+    {"tag", "parent", "collection", "album", "cover_id", "user", "group", "to", "other", "of", "cover"}
 )
 _LONGEST = 120
 
@@ -157,12 +160,31 @@ def _detail(field: str, change: Any) -> str:
     return f"{called}: {_value(field, change)}"
 
 
+def _day(text: str) -> str:
+    return str(formats.date_format(date.fromisoformat(text), "j F Y"))
+
+
+def _moment(text: str) -> str:
+    return moment(datetime.fromisoformat(text))
+
+
+_TIMES: Mapping[str, Callable[[str], str]] = {
+    "expires_on": _day,
+    "embargo_until": _day,
+    "expires_at": _moment,
+}
+
+
 def _value(field: str, value: Any) -> str:
     if value in (None, "", []):
         return "nothing"
     if field == "level" and value in Level.values:
         return str(Level(value).label)
+    if field in _TIMES:
+        return _TIMES[field](value)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return f"“{text[:_LONGEST]}…”" if len(text) > _LONGEST else f"“{text}”"

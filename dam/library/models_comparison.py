@@ -10,11 +10,11 @@ from django.contrib.auth.models import User
 
 from dam.assets.models import Asset
 from dam.library.figures import difference, duration, share, verdict
-from dam.library.selectors import assets_by_id
 from dam.rollout.comparison import Comparison, Measure, TagChange, TagEvidence
 from dam.rollout.facts import TagName
 from dam.rollout.intervals import Interval
 from dam.rollout.models import Rollout
+from dam.search.selectors import assets_by_id
 from dam.tagging.models import ModelVersion
 
 # Rows that are open at once; tags that surely differ are all among them.

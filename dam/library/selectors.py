@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
 
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import User
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
@@ -20,7 +20,6 @@ from dam.assets.models import Asset
 from dam.assets.selectors import assets_visible_to
 from dam.jobs.models import TaggingJob
 from dam.library.wording import waiting_text
-from dam.search.selectors import loaded
 from dam.tagging.claims import version_seen
 from dam.tagging.models import Claim, ModelVersion, Tag
 
@@ -140,12 +139,6 @@ def _sureness(asset_ids: set[int]) -> dict[tuple[int, int], tuple[bool, float]]:
         for shown in (tag_id, *above):
             found[asset_id, shown] = max(sure, found.get((asset_id, shown), sure))
     return found
-
-
-def assets_by_id(*, user: User | AnonymousUser, ids: Sequence[int]) -> list[Asset]:
-    """Those of the assets that the user may see, in the order of ``ids``, with all that a card shows."""
-    found = loaded(assets_visible_to(user)).in_bulk(ids)
-    return [found[pk] for pk in ids if pk in found]
 
 
 def previews_of(*, user: User, ids: Sequence[int]) -> dict[int | None, str]:

@@ -25,7 +25,7 @@ from dam.library.wall import (
 from dam.search.language import SearchError
 from dam.search.paging import CursorError
 from dam.search.saved import recent_search_note
-from dam.search.selectors import count_assets, search_assets
+from dam.search.selectors import assets_by_id, count_assets, search_assets
 from dam.search.timeline import TIMED
 
 POLL_LIMIT = 100
@@ -51,7 +51,7 @@ def library(request: HttpRequest) -> HttpResponse:
         "section": "library",
         "query": query,
         "sort": sort,
-        "cards": with_reasons(found.assets, query=query, user=user),
+        "cards": with_reasons(found.assets, reading=found.reading),
         "context": context_of(query, sort),
         "more": page_address(found.next_cursor),
         "earlier": page_address(found.previous_cursor),
@@ -102,7 +102,7 @@ def cards(request: HttpRequest) -> HttpResponse:
     """
     ids = [int(part) for part in request.GET.get("ids", "").split(",") if part.isdecimal() and len(part) < 19]
     query, sort = asked(request)
-    found = selectors.assets_by_id(user=member(request), ids=ids[:POLL_LIMIT])
+    found = assets_by_id(user=member(request), ids=ids[:POLL_LIMIT])
     if "settled" in request.GET:
         found = [asset for asset in found if asset.state != asset.State.PENDING]
     return render(request, "library/parts/cards.html", {"cards": found, "context": context_of(query, sort)})

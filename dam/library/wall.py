@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from dam.assets.models import Asset
 from dam.library.chips import search_address
+from dam.search.compile import Reading
 from dam.search.paging import SORTS
 from dam.search.reasons import Reason, reasons_for
 from dam.search.terms import terms_of
@@ -86,12 +86,10 @@ def sort_choices(query: str, sort: str) -> list[SortChoice]:
     ]
 
 
-def with_reasons(assets: Iterable[Asset], *, query: str, user: User) -> list[Asset]:
+def with_reasons(assets: Iterable[Asset], *, reading: Reading | None) -> list[Asset]:
     """The same assets, each with ``matched``: why the query found it, in words."""
     found = list(assets)
-    reasons: Mapping[int, Sequence[Reason]] = (
-        reasons_for(query=query, user=user, assets=found) if query and found else {}
-    )
+    reasons = reasons_for(reading=reading, assets=found)
     for asset in found:
         asset.matched = [reason_text(reason) for reason in reasons.get(asset.pk, ())]  # type: ignore[attr-defined]  # for templates
     return found

@@ -8,9 +8,9 @@ from django.views.decorators.http import require_safe
 
 from dam.jobs.models import TaggingJob
 from dam.library.policy import member, member_page
-from dam.library.selectors import assets_by_id
 from dam.library.wall import PAGE_SIZE, with_reasons
 from dam.search.example import ExampleFailedError, ExampleOpenError, similar_to_try
+from dam.search.selectors import assets_by_id
 
 
 @require_safe
@@ -22,5 +22,5 @@ def example(request: HttpRequest, job_id: int) -> HttpResponse:
         found = similar_to_try(user=user, job_id=job_id, limit=2 * PAGE_SIZE)
     except (TaggingJob.DoesNotExist, ExampleOpenError, ExampleFailedError):
         raise Http404 from None
-    cards = with_reasons(assets_by_id(user=user, ids=[pk for pk, _ in found]), query="", user=user)
+    cards = with_reasons(assets_by_id(user=user, ids=[pk for pk, _ in found]), reading=None)
     return render(request, "library/example.html", {"section": "library", "cards": cards})

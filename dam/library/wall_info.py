@@ -14,6 +14,7 @@ from dam.assets.tree import collection_path
 from dam.library.facts import facts_of
 from dam.library.policy import member, member_page
 from dam.library.wall import asked, context_of, with_reasons
+from dam.search.compile import read_query
 from dam.search.language import SearchError
 from dam.search.selectors import asset_get, shown_claims
 
@@ -29,10 +30,10 @@ def info(request: HttpRequest, asset_id: int) -> HttpResponse:
         raise Http404 from None
     query, sort = asked(request)
     try:
-        (found,) = with_reasons([found], query=query, user=user)
+        (found,) = with_reasons([found], reading=read_query(query, user=user))
     except SearchError:
         query = ""
-        (found,) = with_reasons([found], query="", user=user)
+        (found,) = with_reasons([found], reading=None)
     return render(
         request,
         "library/parts/info.html",

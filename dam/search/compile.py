@@ -31,6 +31,8 @@ class Compiled:
     notices: tuple[str, ...] = ()
     ranked: tuple[int, ...] | None = None
     """Ids of assets in the order of their likeness, best first, for a query with ``similar:``."""
+    reading: Reading | None = None
+    """What its words were found to mean; None: nothing was asked for."""
 
 
 def compile_query(text: str, *, user: Person | None) -> Compiled:
@@ -46,15 +48,24 @@ def compile_query(text: str, *, user: Person | None) -> Compiled:
     Raises:
         SearchError: the query cannot be understood.
     """
-    tree = parse(text)
-    if tree is None:
+    reading = read_query(text, user=user)
+    if reading is None:
         return Compiled(Q())
-    reading = Reading.of(tree, user=user)
-    condition = _condition(tree, reading)
+    condition = _condition(reading.tree, reading)
     asked = reading.asked
     if condition is None:
         return Compiled(NOTHING, ("There is no letter or digit to search for.",))
-    return Compiled(condition, tuple(dict.fromkeys(asked.notices)), asked.ranked)
+    return Compiled(condition, tuple(dict.fromkeys(asked.notices)), asked.ranked, reading)
+
+
+def read_query(text: str, *, user: Person | None) -> Reading | None:
+    """What the words of a query mean to that person; None: nothing is asked for.
+
+    Raises:
+        SearchError: the query cannot be understood.
+    """
+    tree = parse(text)
+    return None if tree is None else Reading.of(tree, user=user)
 
 
 def tags_named(name: str) -> list[int]:
@@ -66,6 +77,7 @@ def tags_named(name: str) -> list[int]:
 class Reading:
     """A query with all the names that its words were found to be."""
 
+    tree: Node
     asked: Asked
     spellings: Mapping[str, Spelling]
     """Mistyped word → what it may have been meant as."""
@@ -79,7 +91,7 @@ class Reading:
         ]
         spellings = spellings_of(unknown, user=user)
         asked.notices += [spelling.notice(word) for word, spelling in spellings.items()]
-        return cls(asked, spellings)
+        return cls(tree, asked, spellings)
 
 
 def leaves_of(tree: Node, names: Names) -> Iterator[Piece | Field]:

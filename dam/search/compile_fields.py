@@ -89,7 +89,7 @@ def _collection(node: Field, asked: Asked) -> Q:
     if not ids:
         asked.notices.append(f"There is no collection “{node.value}”.")
         return NOTHING
-    return Q(collection__in=ids)
+    return Q(collection__any_of=ids)
 
 
 def _album(node: Field, asked: Asked) -> Q:

@@ -60,6 +60,8 @@ def spellings_of(words: Iterable[str], *, user: Person | None) -> Mapping[str, S
         user: who searches; None: the system, which sees all.
     """
     wanted = [word for word in dict.fromkeys(words) if is_library_word(word)][:_MAX_WORDS]
+    if not wanted:
+        return {}
     visible = Asset.objects.all() if user is None else assets_visible_to(user)
     found = {}
     for word in wanted:

@@ -1,54 +1,99 @@
-"""The claims of a page of assets, with their tags: two statements, and no more work than that.
+"""A page of assets with all that people see of them: three statements, and no more work than that.
 
-Django's prefetching makes a query set for each asset and sets each claim's fields one by one, which takes
-longer than finding the page.
+Django makes an object of each joined row and sets its fields one by one, and a query set for the claims of
+each asset; for a page that takes longer than finding it. Here objects get their fields at once, a collection
+or a person is one object, and what no page shows is read when it is asked for (Django's deferred fields).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from django.contrib.auth.models import User
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Case, F, QuerySet, When
+from django.db.models import Case, F, Model, QuerySet, When
 from django.db.models.base import ModelState
 
-from dam.assets.models import Asset
+from dam.assets.models import Asset, AssetVersion, Blob, Collection
 from dam.tagging.models import Claim, Tag
+
+M = TypeVar("M", bound=Model)
 
 BEST_FIRST = (
     Case(When(state=Claim.State.ACCEPTED, then=0), default=1),
     F("score").desc(nulls_last=True),
     "tag_id",
 )
-_COLUMNS = tuple(field.attname for field in Claim._meta.concrete_fields)  # noqa: SLF001 - the way to ask
+
+_ASSET = tuple(field.attname for field in Asset._meta.concrete_fields if field.name != "words")  # noqa: SLF001 - the way to ask
+_VERSION = ("id", "asset_id", "number", "blob_id", "filename", "placeholder", "renditions")
+_BLOB = ("id", "sha256", "size", "media_type", "key")
+_COLLECTION = ("id", "name")
+_PERSON = ("id", "username", "first_name", "last_name")
+_JOINED = (
+    *_ASSET,
+    *(f"current_version__{name}" for name in _VERSION),
+    *(f"current_version__blob__{name}" for name in _BLOB),
+    *(f"collection__{name}" for name in _COLLECTION),
+    *(f"uploaded_by__{name}" for name in _PERSON),
+)
+_CLAIM = ("id", "asset_id", "tag_id", "state", "source", "score")
+_TAG = ("id", "slug", "name", "lookup", "ancestor_ids")
 
 
-def claims_load(assets: Sequence[Asset]) -> None:
+def assets_loaded(rows: QuerySet[Asset]) -> list[Asset]:
+    """These assets in the order of the rows; what a page shows of them asks nothing more of the database."""
+    collections: dict[int, Collection] = {}
+    people: dict[int, User] = {}
+    assets = [_asset(values, collections, people) for values in rows.values_list(*_JOINED)]
+    _claims_load(assets)
+    return assets
+
+
+def _asset(values: tuple[Any, ...], collections: dict[int, Collection], people: dict[int, User]) -> Asset:
+    parts, place = [], 0
+    for names in (_ASSET, _VERSION, _BLOB, _COLLECTION, _PERSON):
+        parts.append(values[place : place + len(names)])
+        place += len(names)
+    own, of_version, of_blob, of_collection, of_person = parts
+    version = None
+    if of_version[0] is not None:
+        version = _made(AssetVersion, _VERSION, of_version, blob=_made(Blob, _BLOB, of_blob))
+    collection = collections.get(of_collection[0])
+    if collection is None:
+        collection = collections[of_collection[0]] = _made(Collection, _COLLECTION, of_collection)
+    person = people.get(of_person[0]) if of_person[0] is not None else None
+    if person is None and of_person[0] is not None:
+        person = people[of_person[0]] = _made(User, _PERSON, of_person)
+    return _made(Asset, _ASSET, own, current_version=version, collection=collection, uploaded_by=person)
+
+
+def _claims_load(assets: Sequence[Asset]) -> None:
     """Let ``asset.claims.all()`` and the tag of each claim ask nothing more of the database."""
     claims: dict[int, list[Claim]] = {asset.pk: [] for asset in assets}
-    rows = list(Claim.objects.filter(asset__in=claims).order_by(*BEST_FIRST).values_list(*_COLUMNS))
-    tag_column, asset_column = _COLUMNS.index("tag_id"), _COLUMNS.index("asset_id")
-    tags = {tag.pk: tag for tag in Tag.objects.filter(pk__in={row[tag_column] for row in rows}).order_by()}
+    rows = list(Claim.objects.filter(asset__any_of=claims).order_by(*BEST_FIRST).values_list(*_CLAIM))
+    tags = {
+        row[0]: _made(Tag, _TAG, row)
+        for row in Tag.objects.filter(pk__any_of={row[2] for row in rows}).order_by().values_list(*_TAG)
+    }
     for row in rows:
-        claims[row[asset_column]].append(_claim(row, tags[row[tag_column]]))
+        claims[row[1]].append(_made(Claim, _CLAIM, row, tag=tags[row[2]]))
     for asset in assets:
         _prefetched(asset, claims[asset.pk])
 
 
-def _claim(values: tuple[Any, ...], tag: Tag) -> Claim:
-    """A claim as it is read from the database: hundreds of them stand on a page."""
-    claim = Claim.__new__(Claim)
+def _made(model: type[M], names: tuple[str, ...], values: Sequence[Any], **related: Any) -> M:
+    """An object as it is read from the database, with these fields and related objects."""
+    made = model.__new__(model)
     state = ModelState()
-    state.db, state.adding = DEFAULT_DB_ALIAS, False
-    state.fields_cache = {"tag": tag}
-    claim.__dict__.update(zip(_COLUMNS, values, strict=True), _state=state)
-    return claim
+    state.db, state.adding, state.fields_cache = DEFAULT_DB_ALIAS, False, related
+    made.__dict__.update(zip(names, values, strict=True), _state=state)
+    return made
 
 
 def _prefetched(asset: Asset, claims: list[Claim]) -> None:
     found: QuerySet[Claim] = QuerySet(Claim)
     found._result_cache = claims  # noqa: SLF001 - what Django's own prefetching sets
     found._prefetch_done = True  # type: ignore[attr-defined]  # noqa: SLF001 - no part of the stubs
-    cache = asset.__dict__.setdefault("_prefetched_objects_cache", {})
-    cache["claims"] = found
+    asset.__dict__["_prefetched_objects_cache"] = {"claims": found}

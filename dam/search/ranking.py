@@ -16,7 +16,7 @@ def ranked_slice(
     An edge is the place and the id of an asset. If it has left the ranking, the page begins where
     it was.
     """
-    fitting = {asset.pk: asset for asset in rows.filter(pk__in=ranked).only("pk")}
+    fitting = {asset.pk: asset for asset in rows.filter(pk__any_of=ranked).only("pk")}
     order = [pk for pk in ranked if pk in fitting]
     backwards = edge is not None and edge.backwards
     begin, end = 0, len(order)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from dam.assets.models import Asset
 from dam.assets.naming import normalise
-from dam.assets.selectors import Person
 from dam.search.compile import Reading, leaves_of
 from dam.search.compile_fields import field_condition
 from dam.search.compile_words import Piece
-from dam.search.language import All, Either, Field, Node, Not, parse
+from dam.search.language import All, Either, Field, Node, Not
 from dam.search.reasons_facts import fact_of, names_of
 from dam.tagging.models import Claim, Tag
 
@@ -33,20 +32,23 @@ class Reason:
     via: str = ""
     """How, where that is not plain: “tabby is an animal”."""
 
+    def in_json(self) -> dict[str, str]:
+        """As the REST API says it."""
+        return {"kind": self.kind, "text": self.text, "via": self.via}
 
-def reasons_for(*, query: str, user: Person, assets: Sequence[Asset]) -> dict[int, list[Reason]]:
-    """Asset id → why the query found it, for a page that ``search_assets`` gave; at most six each.
+
+def reasons_for(*, reading: Reading | None, assets: Sequence[Asset]) -> dict[int, list[Reason]]:
+    """Asset id → why a query found it, for a page that ``search_assets`` gave; at most six each.
 
     The number of database queries depends on the query alone, not on the number of assets.
 
-    Raises:
-        SearchError: the query cannot be understood.
+    Args:
+        reading: of the query; None: nothing was asked for, so there is no reason.
+        assets: with claims loaded.
     """
-    tree = parse(query)
-    if tree is None or not assets:
+    if reading is None or not assets:
         return {}
-    reading = Reading.of(tree, user=user)
-    tests = [_test_of(leaf, reading, assets, sure=sure) for leaf, sure in _leaves(tree, reading)]
+    tests = [_test_of(leaf, reading, assets, sure=sure) for leaf, sure in _leaves(reading.tree, reading)]
     found: dict[int, list[Reason]] = {}
     for asset in assets:
         reasons = dict.fromkeys(reason for test in tests for reason in test(asset))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from django.template.defaultfilters import filesizeformat
-from django.utils import formats, timezone
+from django.utils import timezone
 
 from dam.assets.models import Asset
 from dam.search.compile_fields import Asked
@@ -39,7 +39,7 @@ def fact_of(field: Field, asset: Asset, names: str) -> str:
 
 
 def _moment(value: datetime | None) -> str:
-    return formats.date_format(timezone.localtime(value), "j F Y") if value else "an unknown day"
+    return f"{timezone.localtime(value):%-d %B %Y}" if value else "an unknown day"
 
 
 def _type(asset: Asset, _names: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -11,9 +12,9 @@ from django.db.models.functions import Concat
 from dam.assets.models import Asset
 from dam.assets.naming import normalise
 from dam.assets.selectors import assets_visible_to
-from dam.search.claims_loaded import BEST_FIRST, claims_load
-from dam.search.compile import compile_query
+from dam.search.compile import Reading, compile_query
 from dam.search.counting import Count
+from dam.search.page_loaded import BEST_FIRST, assets_loaded
 from dam.search.paging import SORTS, CursorError, Edge, Slice, cursor_read, cursor_write, edge_of
 from dam.search.ranking import ranked_slice
 from dam.search.sampling import EXACT_UP_TO, count_of
@@ -28,12 +29,16 @@ _MAX_SUGGESTION_TEXT = 100
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a search: its assets in order, cursors of the pages beside it, notices for people."""
+    """One page of a search: its assets in order, cursors of the pages beside it, notices for people.
+
+    ``reading`` is what the query was found to mean, for the reasons why it found them.
+    """
 
     assets: list[Asset]
     next_cursor: str | None
     previous_cursor: str | None
     notices: tuple[str, ...]
+    reading: Reading | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +94,21 @@ def search_assets(
         next_cursor=cursor_write(name, found.next),
         previous_cursor=cursor_write(name, found.previous),
         notices=compiled.notices,
+        reading=compiled.reading,
     )
 
 
-def _in_order(visible: QuerySet[Asset], ids: list[int]) -> list[Asset]:
+def assets_by_id(*, user: User | AnonymousUser, ids: Sequence[int]) -> list[Asset]:
+    """Those of the assets that the user may see, in the order of ``ids``, with files and claims loaded."""
+    return _in_order(assets_visible_to(user), ids)
+
+
+def _in_order(visible: QuerySet[Asset], ids: Sequence[int]) -> list[Asset]:
     """The assets of these ids; who lost the right to one of them since they were found does not see it."""
     if not ids:
         return []
-    by_id = {asset.pk: asset for asset in _with_files(visible.filter(pk__in=ids))}
-    assets = [by_id[pk] for pk in ids if pk in by_id]
-    claims_load(assets)
-    return assets
+    by_id = {asset.pk: asset for asset in assets_loaded(visible.filter(pk__any_of=ids))}
+    return [by_id[pk] for pk in ids if pk in by_id]
 
 
 def count_assets(*, user: User | AnonymousUser, query: str = "", bound: int = COUNT_BOUND) -> Count:
@@ -226,6 +235,7 @@ __all__ = [
     "Page",
     "TagSuggestion",
     "asset_get",
+    "assets_by_id",
     "count_assets",
     "loaded",
     "neighbours",

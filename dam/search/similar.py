@@ -24,6 +24,8 @@ from dam.tagging.models import Likeness, Tag
 EF_SEARCH = 200
 """Candidates that the index keeps at hand: more find better and take longer (docs/search-speed.md)."""
 _MOST_EF_SEARCH = 400
+WIDEST_EF_SEARCH = 1_000
+"""For a picture that the usual walk passes by; pgvector knows no more."""
 FEW = 20_000
 """So many are compared one by one: as quick as the index, and exact."""
 
@@ -87,6 +89,8 @@ def _similar(user: Person, asset_id: int, limit: int, *, exact: bool = False) ->
     )
     if asset_id not in found:
         # Nothing is as similar as the picture itself: the walk never came to where it lies.
+        found |= dict(_by_index(visible, example, limit + 1, ef_search=WIDEST_EF_SEARCH))
+    if asset_id not in found:
         found |= _compared(_tagged_alike(visible, asset_id), example, limit + 1)
     found.pop(asset_id, None)
     return sorted(found.items(), key=lambda one: (-one[1], one[0]))[:limit]
@@ -105,7 +109,7 @@ def _tagged_alike(visible: QuerySet[Asset], asset_id: int) -> QuerySet[Asset]:
 def _nearest(visible: QuerySet[Asset], example: _Example, *, limit: int) -> list[tuple[int, float]]:
     found: list[tuple[int, float]] = []
     if planned_rows(visible) > FEW:
-        found = _by_index(_of_space(visible, example), example, limit)
+        found = _by_index(visible, example, limit, ef_search=max(EF_SEARCH, min(limit, _MOST_EF_SEARCH)))
     return found if len(found) == limit else _compared(visible, example, limit)
 
 
@@ -121,16 +125,18 @@ def _compared(rows: QuerySet[Asset], example: _Example, limit: int) -> list[tupl
     return [(pk, -distance) for pk, distance in rows.values_list("pk", "distance")[:limit]]
 
 
-def _by_index(rows: QuerySet[Asset], example: _Example, limit: int) -> list[tuple[int, float]]:
+def _by_index(
+    rows: QuerySet[Asset], example: _Example, limit: int, *, ef_search: int
+) -> list[tuple[int, float]]:
     distance = MaxInnerProduct("likeness__embedding", example.embedding)
-    rows = rows.annotate(distance=distance).order_by("distance")
+    rows = _of_space(rows, example).annotate(distance=distance).order_by("distance")
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('hnsw.ef_search', %s, true), "
             "set_config('hnsw.iterative_scan', 'strict_order', true), "
             # The planner thinks an index of vectors dearer than it is beside sorting a million distances.
             "set_config('enable_sort', 'off', true)",
-            [str(max(EF_SEARCH, min(limit, _MOST_EF_SEARCH)))],
+            [str(ef_search)],
         )
         found = [(pk, -distance) for pk, distance in rows.values_list("pk", F("distance"))[:limit]]
         # In a transaction of the caller's they would hold on.

@@ -148,8 +148,8 @@ class Likeness(models.Model):
             HnswIndex(
                 name="likeness_embedding",
                 fields=["embedding"],
-                m=16,
-                ef_construction=64,
+                m=24,
+                ef_construction=128,
                 opclasses=["halfvec_ip_ops"],
             ),
             GinIndex(fields=["bands"], name="likeness_bands"),

@@ -59,9 +59,9 @@ class Migration(migrations.Migration):
             options={
                 "indexes": [
                     pgvector.django.indexes.HnswIndex(
-                        ef_construction=64,
+                        ef_construction=128,
                         fields=["embedding"],
-                        m=16,
+                        m=24,
                         name="likeness_embedding",
                         opclasses=["halfvec_ip_ops"],
                     ),

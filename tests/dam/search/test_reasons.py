@@ -23,8 +23,9 @@ def user():
 
 def why(user, query):
     """Of the only picture that the query finds."""
-    (asset,) = search_assets(user=user, query=query).assets
-    return reasons_for(query=query, user=user, assets=[asset])[asset.pk]
+    page = search_assets(user=user, query=query)
+    (asset,) = page.assets
+    return reasons_for(reading=page.reading, assets=[asset])[asset.pk]
 
 
 def test_a_tag_says_what_it_is(user):
@@ -85,15 +86,17 @@ def test_a_page_costs_as_many_queries_as_one_picture(user):
     query = "dog (width:>2000 OR color:red) collection:library"
     costs = []
     for limit in (1, 8):
-        page = search_assets(user=user, query=query, limit=limit).assets
+        page = search_assets(user=user, query=query, limit=limit)
         with CaptureQueriesContext(connection) as captured:
-            reasons = reasons_for(query=query, user=user, assets=page)
+            reasons = reasons_for(reading=page.reading, assets=page.assets)
         costs.append(len(captured))
-        assert len(reasons) == len(page) == limit
+        assert len(reasons) == len(page.assets) == limit
     assert costs[0] == costs[1]
 
 
 def test_nothing_asked_for_needs_no_reason(user):
-    asset = AssetFactory()
-    assert reasons_for(query=" ", user=user, assets=[asset]) == {}
-    assert reasons_for(query="dog", user=user, assets=[]) == {}
+    AssetFactory()
+    page = search_assets(user=user, query=" ")
+    assert len(page.assets) == 1
+    assert reasons_for(reading=page.reading, assets=page.assets) == {}
+    assert reasons_for(reading=search_assets(user=user, query="dog").reading, assets=[]) == {}

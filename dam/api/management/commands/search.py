@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -18,7 +17,7 @@ from dam.assets.models import Asset
 from dam.search.language import SearchError
 from dam.search.paging import SORTS
 from dam.search.reasons import Reason, reasons_for
-from dam.search.selectors import search_assets, shown_claims
+from dam.search.selectors import Page, search_assets, shown_claims
 
 _PAGE = 200
 # What begins with one dash is a word that pictures shall not have, but for -h, -v and -v 0 to -v 3.
@@ -85,20 +84,21 @@ class Command(BaseCommand):
             raise CommandError("--limit is at least 1")
         try:
             user = acting_user(options["user"])
-            assets, notices, more = _collect(user, query, options["sort"], options["limit"])
+            assets, last = _collect(user, query, options["sort"], options["limit"])
         except NoSuchUserError as error:
             raise CommandError(str(error)) from None
         except SearchError as error:
             place = f"\n  {query}\n  {' ' * (error.column - 1)}^" if error.column else ""
             raise CommandError(f"{error.message}{place}") from None
-        for notice in notices:
+        for notice in last.notices:
             self.stderr.write(notice)
-        why = reasons_for(query=query, user=user, assets=assets)
+        more = last.next_cursor is not None
+        why = reasons_for(reading=last.reading, assets=assets)
         if options["json"]:
-            matched = {pk: [asdict(reason) for reason in reasons] for pk, reasons in why.items()}
+            matched = {pk: [reason.in_json() for reason in reasons] for pk, reasons in why.items()}
             body = {
                 "results": assets_json(assets, matched=matched),
-                "notices": notices,
+                "notices": list(last.notices),
                 "more": more,
             }
             self.stdout.write(JSONRenderer().render(body).decode())
@@ -106,8 +106,8 @@ class Command(BaseCommand):
             self.stdout.write(_table(assets, why, more=more))
 
 
-def _collect(user: Any, query: str, sort: str, limit: int) -> tuple[list[Asset], list[str], bool]:
-    """Up to ``limit`` assets, page by page; notices; whether there are more."""
+def _collect(user: Any, query: str, sort: str, limit: int) -> tuple[list[Asset], Page]:
+    """Up to ``limit`` assets, page by page, and the last of the pages."""
     assets: list[Asset] = []
     cursor = None
     while True:
@@ -117,7 +117,7 @@ def _collect(user: Any, query: str, sort: str, limit: int) -> tuple[list[Asset],
         assets += page.assets
         cursor = page.next_cursor
         if cursor is None or len(assets) >= limit:
-            return assets, list(page.notices), cursor is not None
+            return assets, page
 
 
 def _table(assets: list[Asset], why: dict[int, list[Reason]], *, more: bool) -> str:

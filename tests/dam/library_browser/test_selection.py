@@ -134,6 +134,8 @@ def test_rights_of_many_are_changed_at_once_and_empty_fields_change_nothing(page
     dialog.get_by_label("Copyright holder").fill("Anna Berg")
     dialog.get_by_label("Usable until").fill("2020-01-31")
     assert serious_faults(page) == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert dialog.evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
     dialog.get_by_role("button", name="Change").click()
     expect(dialog).to_be_hidden()
     expect(page.locator(".badge-mark")).to_have_count(8)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -11,6 +13,7 @@ from dam.assets.models import Asset
 from dam.audit.models import AuditEntry
 from dam.library import history_page
 from dam.library.history_page_words import DID
+from dam.sharing.services import share_create
 from tests.dam.factories import AssetFactory, StaffFactory
 from tests.dam.library_pages.rendered import text
 
@@ -29,6 +32,17 @@ def test_one_s_own_acts_are_told_in_words_with_what_changed(client: Client, edit
     assert "<strong>Anna Berg</strong> edited" in html
     assert f'<a href="/assets/{edited.pk}/">walk.jpg</a>' in html
     assert "credit line: nothing → “Photo: Anna”" in html
+
+
+def test_days_and_moments_are_told_as_people_write_them(client: Client, edited: Asset, anna: User) -> None:
+    asset_update(asset=edited, user=anna, expires_on=date(2030, 5, 3))
+    share_create(
+        user=anna, kind="pictures", asset_ids=[edited.pk], expires_at=datetime(2030, 5, 3, 12, tzinfo=UTC)
+    )
+    html = text(client.get("/history/"))
+    assert "last day: nothing → 3 May 2030" in html
+    assert "end: 3 May 2030, 12:00" in html
+    assert "pictures: 1" in html
 
 
 def test_others_acts_are_read_by_superusers_and_filtered(edited: Asset, anna: User) -> None:

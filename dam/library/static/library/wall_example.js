@@ -5,6 +5,7 @@ import { go } from "./navigate.js";
 import { send } from "./send.js";
 
 const POLL_MS = 400;
+const WAIT_S = 3; // as on the page to try a picture: no thread of the server is held for longer
 const PATIENCE_MS = 60000;
 let latest = 0;
 
@@ -25,7 +26,7 @@ async function ask(form, file) {
 
 /** The id of the try that the server has answered; null if another picture was chosen meanwhile. */
 async function answerTo(url, file, isLatest) {
-  const first = await send(url, file);
+  const first = await send(url, file, { fields: { wait: WAIT_S } });
   if (first.kind !== "ok") throw new Error(first.said);
   let { status, body } = first;
   const began = performance.now();

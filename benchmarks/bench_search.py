@@ -27,7 +27,7 @@ import requests
 from benchmarks.library_million import USER, fill, server
 from benchmarks.library_million_rows import APART, EVENT, leaves_by_rank, vocabulary
 from tests.plugins.ports import free_ports
-from tests.plugins.processes import wait_for
+from tests.plugins.processes import is_ready, wait_for
 
 SIZES = "10000,100000,1000000"
 ROUNDS = 5
@@ -85,18 +85,11 @@ def serving(url: str, home: Path) -> Iterator[Api]:
     session.headers["Authorization"] = f"Bearer {token}"
     api = Api(f"http://127.0.0.1:{port}", session)
     try:
-        wait_for(lambda: _answers(api), _WITHIN_S, "the pages")
+        wait_for(lambda: is_ready(f"{api.address}/healthz"), _WITHIN_S, "the pages")
         yield api
     finally:
         process.terminate()
         process.wait(_WITHIN_S)
-
-
-def _answers(api: Api) -> bool:
-    try:
-        return requests.get(f"{api.address}/healthz", timeout=_WITHIN_S).ok
-    except requests.ConnectionError:
-        return False
 
 
 def measure(api: Api, size: int) -> None:

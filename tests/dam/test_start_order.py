@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import requests
 
 from dam.embedded.state import ROOT
 from tests.plugins.ports import free_ports
-from tests.plugins.processes import wait_for
+from tests.plugins.processes import asked, wait_for
 
 WITHIN_S = 120
 LOOPS = {"relay": "relay", "writer": "write_results", "monitor": "monitor"}
@@ -33,11 +32,8 @@ class Loop:
 
     def asked(self, path: str) -> tuple[int, str]:
         """Status, or 0 if it does not answer yet, and what it says."""
-        try:
-            answer = requests.get(f"{self.health}{path}", timeout=WITHIN_S)
-        except requests.ConnectionError:
-            return 0, ""
-        return answer.status_code, answer.text
+        answer = asked(f"{self.health}{path}")
+        return (0, "") if answer is None else (answer.status_code, answer.text)
 
     def lines(self) -> list[dict[str, str]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]

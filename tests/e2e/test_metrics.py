@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from dam.embedded.scraping import targets_file
 from tests.plugins.metrics_page import documented
+from tests.plugins.processes import asked
 from tests.plugins.system import System, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -42,10 +42,8 @@ def exposition(target: dict[str, Any]) -> str:
     """What a process answers; empty while it does not."""
     (place,) = target["targets"]
     path = target["labels"].get("__metrics_path__", "/metrics")
-    try:
-        return requests.get(f"http://{place}{path}", timeout=30).text
-    except requests.ConnectionError:
-        return ""
+    answer = asked(f"http://{place}{path}")
+    return "" if answer is None else answer.text
 
 
 def name_of(family: Metric) -> str:

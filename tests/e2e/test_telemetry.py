@@ -9,6 +9,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from dam.embedded.scraping import targets_file
+from tests.plugins.processes import asked
 from tests.plugins.system import System, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -33,13 +34,12 @@ def test_each_process_answers_where_prometheus_is_told_to_look(system: System) -
         address = f"http://{place}" + target["labels"].get("__metrics_path__", "/metrics")
 
         def families(address: str = address) -> dict[str, list[float]]:
-            try:
-                text = requests.get(address, timeout=30).text
-            except requests.ConnectionError:
+            answer = asked(address)
+            if answer is None:
                 return {}  # it is still starting
             return {
                 family.name: [sample.value for sample in family.samples]
-                for family in text_string_to_metric_families(text)
+                for family in text_string_to_metric_families(answer.text)
             }
 
         def missing(name: str = TELLS[service], families=families) -> str:

@@ -25,7 +25,7 @@ from pipeline.telemetry.health import Health
 from tests.plugins.model_server import REPOSITORY
 from tests.plugins.object_store import ObjectStore
 from tests.plugins.ports import free_ports
-from tests.plugins.processes import stopped, wait_for
+from tests.plugins.processes import asked, stopped, wait_for
 from tests.plugins.tiny_models import model_config
 
 WITHIN_S = 120
@@ -331,11 +331,8 @@ def test_it_tells_how_it_is_and_outlives_an_outage(
 
     def ready() -> tuple[int, str]:
         assert process.poll() is None, log.read_text()
-        try:
-            answer = requests.get(f"{address}/readyz", timeout=WITHIN_S)
-        except requests.ConnectionError:
-            return 0, ""
-        return answer.status_code, answer.text
+        answer = asked(f"{address}/readyz")
+        return (0, "") if answer is None else (answer.status_code, answer.text)
 
     def samples() -> dict[str, float]:
         lines = requests.get(f"{address}/metrics", timeout=WITHIN_S).text.splitlines()

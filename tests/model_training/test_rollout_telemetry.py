@@ -13,7 +13,7 @@ import requests
 
 from tests.plugins.model_server import REPOSITORY
 from tests.plugins.ports import free_ports
-from tests.plugins.processes import stopped, wait_for
+from tests.plugins.processes import asked, stopped, wait_for
 from tests.plugins.rollout_catalogue import rollout_catalogue
 
 _WITHIN_S = 120
@@ -41,10 +41,8 @@ def test_the_controller_tells_what_it_did_and_what_it_waits_for(local_mlflow: Pa
         def trouble() -> str | None:
             """What is wrong; None: it does not answer yet."""
             assert process.poll() is None, log.read_text()
-            try:
-                return str(requests.get(f"{address}/readyz", timeout=_WITHIN_S).json()["checks"])
-            except requests.ConnectionError:
-                return None
+            answer = asked(f"{address}/readyz")
+            return None if answer is None else str(answer.json()["checks"])
 
         with stopped(process):
             wait_for(lambda: "'ok': False" not in (trouble() or "'ok': False"), _WITHIN_S, "it is ready")

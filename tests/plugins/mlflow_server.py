@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import requests
 
 from tests.plugins.object_store import ObjectStore
 from tests.plugins.ports import free_ports
-from tests.plugins.processes import stopped, wait_for
+from tests.plugins.processes import is_ready, stopped, wait_for
 
 _STARTS_WITHIN_S = 240
 
@@ -58,13 +57,10 @@ def mlflow_serving(work: Path, database: str, store: ObjectStore, bucket: str) -
         process = subprocess.Popen(command, cwd=work, env=environment, stdout=log, stderr=subprocess.STDOUT)
         with stopped(process):
             address = f"http://127.0.0.1:{port}"
-            wait_for(lambda: process.poll() is not None or _is_up(address), _STARTS_WITHIN_S, "MLflow")
+            wait_for(
+                lambda: process.poll() is not None or is_ready(f"{address}/health"),
+                _STARTS_WITHIN_S,
+                "MLflow",
+            )
             assert process.poll() is None, (work / "mlflow.log").read_text()
             yield address
-
-
-def _is_up(address: str) -> bool:
-    try:
-        return requests.get(f"{address}/health", timeout=5).status_code == 200
-    except requests.ConnectionError:
-        return False

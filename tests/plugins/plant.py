@@ -27,7 +27,7 @@ from pipeline.transports import transport_from_url
 from tests.plugins.kept import Keeper, KeptProcess
 from tests.plugins.object_store import ObjectStore
 from tests.plugins.ports import free_ports
-from tests.plugins.processes import wait_for
+from tests.plugins.processes import is_ready, wait_for
 from tests.plugins.rabbitmq import RabbitNode
 from tests.plugins.tcp_proxy import TcpProxy
 
@@ -183,10 +183,7 @@ class Plant:
         }
 
     def _web_answers(self) -> bool:
-        try:
-            return requests.get(f"{self.address}/readyz", timeout=5).status_code == 200
-        except (requests.ConnectionError, requests.Timeout):
-            return False
+        return is_ready(f"{self.address}/readyz")
 
     # --------------------------------------------------------- faults to services
 

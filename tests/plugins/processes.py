@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import requests
+
 
 def wait_for(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
     """Return as soon as the condition holds; fail with ``what`` was waited for when the time is over."""
@@ -15,6 +17,20 @@ def wait_for(condition: Callable[[], bool], timeout_s: float, what: str) -> None
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout_s} s for {what}")
         time.sleep(0.02)
+
+
+def asked(url: str, timeout_s: float = 10) -> requests.Response | None:
+    """What a server answers; None while it does not: nobody listens, or it is too busy."""
+    try:
+        return requests.get(url, timeout=timeout_s)
+    except (requests.ConnectionError, requests.Timeout):
+        return None
+
+
+def is_ready(url: str) -> bool:
+    """Whether a probe's address says yes."""
+    answer = asked(url)
+    return answer is not None and answer.ok
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import requests
 import yaml
 
 from tests.plugins.ports import free_ports
-from tests.plugins.processes import stopped, wait_for
+from tests.plugins.processes import is_ready, stopped, wait_for
 
 _READY_WITHIN_S = 120
 _ANSWERS_WITHIN_S = 30
@@ -49,14 +49,11 @@ class _Server:
         )
         self._running.enter_context(stopped(process))
 
-        def is_ready() -> bool:
+        def serves() -> bool:
             assert process.poll() is None, f"{words[0]} ended: {self.last_words()}"
-            try:
-                return requests.get(f"{self.url}/-/ready", timeout=5).ok
-            except requests.RequestException:
-                return False
+            return is_ready(f"{self.url}/-/ready")
 
-        wait_for(is_ready, _READY_WITHIN_S, f"{words[0]} to be ready")
+        wait_for(serves, _READY_WITHIN_S, f"{words[0]} to be ready")
 
     def last_words(self) -> str:
         """The end of its log."""

@@ -17,6 +17,8 @@ from typing import Any, Self
 import pytest
 import requests
 
+from tests.plugins.processes import is_ready
+
 _ROOT = Path(__file__).resolve().parents[2]
 _READY_WITHIN_S = 240
 _LINK = re.compile(r"https?://\S+/sign-in/link/\S+")
@@ -67,10 +69,7 @@ class System:
         assert self._process.poll() is None, f"it ended with {self._process.returncode}: {self.said()}"
         if "address" not in self.state():
             return False
-        try:
-            return requests.get(f"{self.address}/readyz", timeout=5).status_code == 200
-        except requests.ConnectionError:
-            return False
+        return is_ready(f"{self.address}/readyz")
 
     def said(self) -> str:
         return self.output.read_text()

@@ -12,13 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-import requests
-
 from dam.embedded.state import ROOT
 from tests.plugins.kept import Keeper, KeptProcess
 from tests.plugins.plant import Plant
 from tests.plugins.ports import free_ports
-from tests.plugins.processes import wait_for
+from tests.plugins.processes import is_ready, wait_for
 from tests.upgrade.ingress import Ingress
 
 _READY_WITHIN_S = 240
@@ -38,10 +36,7 @@ class Web:
 
     def is_ready(self) -> bool:
         """As the cluster asks."""
-        try:
-            return requests.get(f"{self.address}/readyz", timeout=10).status_code == 200
-        except requests.ConnectionError:
-            return False
+        return is_ready(f"{self.address}/readyz")
 
     def was_told_to_go(self) -> bool:
         """Whether it has heard its SIGTERM, as gunicorn says."""

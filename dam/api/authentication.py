@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -19,6 +20,13 @@ class BearerToken(TokenAuthentication):  # type: ignore[misc]  # knox has no typ
         except UnicodeDecodeError:
             raise AuthenticationFailed("Invalid token.") from None
         return super().authenticate_credentials(token)
+
+    def _cleanup_token(self, auth_token: Any) -> bool:
+        """Whether the token is of no use any more; knox would look at all others of its user each time."""
+        expired = auth_token.expiry is not None and auth_token.expiry < timezone.now()
+        if expired:
+            auth_token.delete()
+        return expired
 
 
 class _BearerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

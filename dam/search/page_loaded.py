@@ -1,17 +1,21 @@
 """A page of assets with all that people see of them: three statements, and no more work than that.
 
-Django makes an object of each joined row and sets its fields one by one, and a query set for the claims of
-each asset; for a page that takes longer than finding it. Here objects get their fields at once, a collection
-or a person is one object, and what no page shows is read when it is asked for (Django's deferred fields).
+Django writes a statement of sixty columns anew each time, makes an object of each joined row, sets its fields
+one by one, and makes a query set for the claims of each asset; for a page that takes longer than finding it.
+Here a list of columns is written once, objects get their fields at once, a collection or a person is one
+object, and what no page shows is read when it is asked for (Django's deferred fields).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from django.contrib.auth.models import User
-from django.db import DEFAULT_DB_ALIAS
+from django.core.exceptions import EmptyResultSet
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Case, F, Model, QuerySet, When
 from django.db.models.base import ModelState
 
@@ -28,6 +32,7 @@ BEST_FIRST = (
 
 _ASSET = tuple(field.attname for field in Asset._meta.concrete_fields if field.name != "words")  # noqa: SLF001 - the way to ask
 _VERSION = ("id", "asset_id", "number", "blob_id", "filename", "placeholder", "renditions")
+_RENDITIONS = _VERSION.index("renditions")
 _BLOB = ("id", "sha256", "size", "media_type", "key")
 _COLLECTION = ("id", "name")
 _PERSON = ("id", "username", "first_name", "last_name")
@@ -43,12 +48,48 @@ _TAG = ("id", "slug", "name", "lookup", "ancestor_ids")
 
 
 def assets_loaded(rows: QuerySet[Asset]) -> list[Asset]:
-    """These assets in the order of the rows; what a page shows of them asks nothing more of the database."""
+    """These assets in no order; what a page shows of them asks nothing more of the database.
+
+    Args:
+        rows: with conditions on the table of assets alone.
+    """
     collections: dict[int, Collection] = {}
     people: dict[int, User] = {}
-    assets = [_asset(values, collections, people) for values in rows.values_list(*_JOINED)]
+    assets = [_asset(values, collections, people) for values in _read(_JOINED, rows)]
     _claims_load(assets)
     return assets
+
+
+def claims_of(asset: Asset) -> Sequence[Claim]:
+    """The claims of an asset that was loaded with them, best first: for a page hundreds of times as quick."""
+    loaded: Sequence[Claim] = asset._prefetched_objects_cache["claims"]  # type: ignore[attr-defined]  # noqa: SLF001 - where Django keeps them
+    return loaded
+
+
+@cache
+def _written(
+    model: type[Model], names: tuple[str, ...], order: tuple[Any, ...]
+) -> tuple[str, str, tuple[Any, ...]]:
+    """What reads these columns of all rows: up to the order, the order, and the parameters of that."""
+    rows = model._default_manager.order_by(*order).values_list(*names)  # noqa: SLF001 - its public name
+    statement, parameters = rows.query.sql_with_params()
+    beginning, by, columns = statement.partition(" ORDER BY ")
+    return beginning, by + columns, parameters
+
+
+def _read(names: tuple[str, ...], rows: QuerySet[Any], order: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """As ``rows.order_by(*order).values_list(*names)`` without conversions: JSON is text."""
+    query = rows.query
+    try:
+        where, parameters = query.get_compiler(connection=connection).compile(query.where)
+    except EmptyResultSet:
+        return []
+    model: Any = rows.model
+    beginning, by, of_order = _written(model, names, order)
+    with connection.cursor() as cursor:
+        cursor.execute(f"{beginning} WHERE {where}{by}", (*parameters, *of_order))
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
 
 
 def _asset(values: tuple[Any, ...], collections: dict[int, Collection], people: dict[int, User]) -> Asset:
@@ -60,6 +101,7 @@ def _asset(values: tuple[Any, ...], collections: dict[int, Collection], people: 
     version = None
     if of_version[0] is not None:
         version = _made(AssetVersion, _VERSION, of_version, blob=_made(Blob, _BLOB, of_blob))
+        version.renditions = json.loads(of_version[_RENDITIONS])
     collection = collections.get(of_collection[0])
     if collection is None:
         collection = collections[of_collection[0]] = _made(Collection, _COLLECTION, of_collection)
@@ -72,11 +114,9 @@ def _asset(values: tuple[Any, ...], collections: dict[int, Collection], people: 
 def _claims_load(assets: Sequence[Asset]) -> None:
     """Let ``asset.claims.all()`` and the tag of each claim ask nothing more of the database."""
     claims: dict[int, list[Claim]] = {asset.pk: [] for asset in assets}
-    rows = list(Claim.objects.filter(asset__any_of=claims).order_by(*BEST_FIRST).values_list(*_CLAIM))
-    tags = {
-        row[0]: _made(Tag, _TAG, row)
-        for row in Tag.objects.filter(pk__any_of={row[2] for row in rows}).order_by().values_list(*_TAG)
-    }
+    rows = _read(_CLAIM, Claim.objects.filter(asset__any_of=claims), BEST_FIRST)
+    named = Tag.objects.filter(pk__any_of={row[2] for row in rows})
+    tags = {row[0]: _made(Tag, _TAG, row) for row in _read(_TAG, named)}
     for row in rows:
         claims[row[1]].append(_made(Claim, _CLAIM, row, tag=tags[row[2]]))
     for asset in assets:

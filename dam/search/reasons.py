@@ -12,6 +12,7 @@ from dam.search.compile import Reading, leaves_of
 from dam.search.compile_fields import field_condition
 from dam.search.compile_words import Piece
 from dam.search.language import All, Either, Field, Node, Not
+from dam.search.page_loaded import claims_of
 from dam.search.reasons_facts import fact_of, names_of
 from dam.tagging.models import Claim, Tag
 
@@ -147,7 +148,7 @@ def _tag_reasons(asset: Asset, tags: Mapping[int, Tag], typed: str) -> Iterator[
     """The tags that it carries of these, or else the best of those below them."""
     if not tags.keys() & set(asset.tag_ids):
         return
-    shown = [claim for claim in asset.claims.all() if claim.state != Claim.State.REJECTED]
+    shown = [claim for claim in claims_of(asset) if claim.state != Claim.State.REJECTED]
     own = [claim for claim in shown if claim.tag_id in tags]
     for claim in own[:_MOST_TAGS]:
         yield Reason("tag", claim.tag.name, _renamed(claim.tag, typed))

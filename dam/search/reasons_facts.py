@@ -14,6 +14,7 @@ from dam.search.compile_places import albums_named, collections_named
 from dam.search.language import Field
 from dam.search.language_fields import FIELDS, TYPES, is_equivalent
 from dam.search.language_values import read_scored
+from dam.search.page_loaded import claims_of
 from dam.tagging.models import Claim
 
 
@@ -58,7 +59,7 @@ def _score(asset: Asset, names: str) -> str:
     wanted = {int(pk) for pk in names.split(",") if pk}
     said = [
         f"{claim.tag.name} {round(claim.score * 100)} %"
-        for claim in asset.claims.all()
+        for claim in claims_of(asset)
         if claim.tag_id in wanted and claim.score is not None and claim.state != Claim.State.REJECTED
     ]
     return ", ".join(said)

@@ -14,7 +14,7 @@ from dam.assets.naming import normalise
 from dam.assets.selectors import assets_visible_to
 from dam.search.compile import Reading, compile_query
 from dam.search.counting import Count
-from dam.search.page_loaded import BEST_FIRST, assets_loaded
+from dam.search.page_loaded import BEST_FIRST, assets_loaded, claims_of
 from dam.search.paging import SORTS, CursorError, Edge, Slice, cursor_read, cursor_write, edge_of
 from dam.search.ranking import ranked_slice
 from dam.search.sampling import EXACT_UP_TO, count_of
@@ -155,12 +155,12 @@ def neighbours(*, user: User | AnonymousUser, query: str, sort: str, asset: Asse
 
 def shown_claims(asset: Asset) -> list[Claim]:
     """The claims that people see as tags, best first, of an asset loaded by this module."""
-    return [claim for claim in asset.claims.all() if claim.state != Claim.State.REJECTED]
+    return [claim for claim in claims_of(asset) if claim.state != Claim.State.REJECTED]
 
 
 def rejected_claims(asset: Asset) -> list[Claim]:
     """The tags that people said no to, of an asset loaded by this module."""
-    return [claim for claim in asset.claims.all() if claim.state == Claim.State.REJECTED]
+    return [claim for claim in claims_of(asset) if claim.state == Claim.State.REJECTED]
 
 
 def suggest_tags(
@@ -178,6 +178,7 @@ def suggest_tags(
     joined = Func(F("lookup"), Value("|"), function="array_to_string", output_field=TextField())
     tags = list(
         Tag.objects.filter(active=True)
+        .only("slug", "name", "kind", "synonyms", "threshold", "lookup")
         .annotate(called=Concat(Value("|"), joined, output_field=TextField()))
         .filter(Q(called__contains=f"|{wanted}") | Q(called__contains=f" {wanted}"))
         .order_by()

@@ -28,11 +28,9 @@ from dam.api.serializers_search import (
 )
 from dam.api.serializers_tags import OpenPredictionSerializer
 from dam.assets.models import Asset
-from dam.assets.selectors import assets_visible_to
 from dam.jobs.models import TaggingJob
 from dam.search.example import ExampleFailedError, ExampleOpenError, similar_to_try
-from dam.search.selectors import assets_by_id
-from dam.search.similar import similar_assets
+from dam.search.selectors import assets_by_id, similar_assets
 from dam.tagging.services import try_create
 
 _ANSWERS: dict[Any, Any] = {
@@ -55,9 +53,7 @@ class SimilarToAsset(APIView):
         user = signed_in(request)
         asked = asked_of(request, SimilarQuerySerializer)
         found = similar_assets(user=user, asset_id=asset_id, limit=asked["limit"])
-        if not found and not assets_visible_to(user).filter(pk=asset_id).exists():
-            raise Asset.DoesNotExist
-        return Response({"results": _found_json(user, found)})
+        return Response({"results": _found_json(found)})
 
 
 class SimilarToExample(APIView):
@@ -109,11 +105,15 @@ def _answer(user: User, job_id: int, *, limit: int) -> Response:
         return Response({"id": job_id, "state": "queued"}, status=202, headers={"Location": place})
     except ExampleFailedError as error:
         raise ProblemError(422, error.reason, error.detail, id=job_id) from None
-    return Response({"id": job_id, "results": _found_json(user, found)})
-
-
-def _found_json(user: User, found: list[tuple[int, float]]) -> list[dict[str, Any]]:
-    """In their order; what went out of sight since it was found is left out."""
     similarity = dict(found)
-    bodies = assets_json(assets_by_id(user=user, ids=list(similarity)))
-    return [{"similarity": similarity[body["id"]], "asset": body} for body in bodies]
+    assets = assets_by_id(user=user, ids=list(similarity))
+    return Response(
+        {"id": job_id, "results": _found_json([(asset, similarity[asset.pk]) for asset in assets])}
+    )
+
+
+def _found_json(found: list[tuple[Asset, float]]) -> list[dict[str, Any]]:
+    bodies = assets_json(asset for asset, _ in found)
+    return [
+        {"similarity": similarity, "asset": body} for body, (_, similarity) in zip(bodies, found, strict=True)
+    ]

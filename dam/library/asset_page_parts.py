@@ -13,8 +13,7 @@ from dam.assets.versions import versions_of
 from dam.library.chips import search_address
 from dam.library.history_page_words import lines_of
 from dam.library.policy import member, member_page
-from dam.search.selectors import assets_by_id
-from dam.search.similar import similar_ids
+from dam.search.selectors import similar_assets
 
 LIKE_IT = 12
 ENTRIES = 30
@@ -25,9 +24,9 @@ ENTRIES = 30
 def similar(request: HttpRequest, asset_id: int) -> HttpResponse:
     """The pictures that look most like it."""
     user, found = member(request), _asset(request, asset_id)
-    ids = similar_ids(user=user, asset_id=found.pk, limit=LIKE_IT)
+    alike = similar_assets(user=user, asset_id=found.pk, limit=LIKE_IT)
     context = {
-        "similar": assets_by_id(user=user, ids=[pk for pk in ids if pk != found.pk]),
+        "similar": [asset for asset, _ in alike],
         "context": search_address(query=f"similar:{found.pk}"),
     }
     return render(request, "library/parts/asset_similar.html", context)

@@ -18,6 +18,7 @@ from dam.search.page_loaded import BEST_FIRST, assets_loaded, claims_of
 from dam.search.paging import SORTS, CursorError, Edge, Slice, cursor_read, cursor_write, edge_of
 from dam.search.ranking import ranked_slice
 from dam.search.sampling import EXACT_UP_TO, count_of
+from dam.search.similar import similar_among
 from dam.search.tag_counts import tag_counts
 from dam.search.walking import assets_slice
 from dam.tagging.models import Claim, Tag
@@ -101,6 +102,24 @@ def search_assets(
 def assets_by_id(*, user: User | AnonymousUser, ids: Sequence[int]) -> list[Asset]:
     """Those of the assets that the user may see, in the order of ``ids``, with files and claims loaded."""
     return _in_order(assets_visible_to(user), ids)
+
+
+def similar_assets(
+    *, user: User | AnonymousUser, asset_id: int, limit: int = 60
+) -> list[tuple[Asset, float]]:
+    """What looks most like an asset, of what the person may see, with files and claims loaded; best first.
+
+    Returns:
+        Each with its similarity, the cosine, from -1 to 1; none if no model has looked at the asset yet.
+
+    Raises:
+        Asset.DoesNotExist: there is none, or the person may not see it.
+    """
+    visible = assets_visible_to(user)
+    similarity = dict(similar_among(visible, asset_id=asset_id, limit=limit))
+    if not similarity and not visible.filter(pk=asset_id).exists():
+        raise Asset.DoesNotExist
+    return [(asset, similarity[asset.pk]) for asset in _in_order(visible, list(similarity))]
 
 
 def _in_order(visible: QuerySet[Asset], ids: Sequence[int]) -> list[Asset]:
@@ -243,5 +262,6 @@ __all__ = [
     "rejected_claims",
     "search_assets",
     "shown_claims",
+    "similar_assets",
     "suggest_tags",
 ]

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection as Some
 from typing import NamedTuple
 
-from django.db import connection, transaction
-from django.db.models import F, FloatField, QuerySet
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import FloatField, QuerySet
 from django.db.models.expressions import ExpressionWrapper
 from pgvector import HalfVector
 from pgvector.django import MaxInnerProduct
@@ -35,17 +36,17 @@ def similar_ids(*, user: Person, asset_id: int, limit: int = 500) -> list[int]:
 
     Empty if they may not see that asset, or no model has looked at it yet.
     """
-    return [pk for pk, _ in similar_assets(user=user, asset_id=asset_id, limit=limit)]
+    return [pk for pk, _ in similar_among(assets_visible_to(user), asset_id=asset_id, limit=limit)]
 
 
-def similar_assets(*, user: Person, asset_id: int, limit: int = 60) -> list[tuple[int, float]]:
-    """As :func:`similar_ids`, with the similarity of each, the cosine, from -1 to 1."""
-    return _similar(user, asset_id, limit)
+def similar_among(visible: QuerySet[Asset], *, asset_id: int, limit: int) -> list[tuple[int, float]]:
+    """As :func:`similar_ids` of what somebody may see, with the cosine of each, from -1 to 1."""
+    return _similar(visible, asset_id, limit)
 
 
 def exactly_similar(*, user: Person, asset_id: int, limit: int) -> list[tuple[int, float]]:
-    """As :func:`similar_assets` by comparing all of them: what the index is measured against."""
-    return _similar(user, asset_id, limit, exact=True)
+    """As :func:`similar_among` by comparing all of them: what the index is measured against."""
+    return _similar(assets_visible_to(user), asset_id, limit, exact=True)
 
 
 def similar_to(
@@ -74,8 +75,9 @@ class _Example(NamedTuple):
     embedding_id: str
 
 
-def _similar(user: Person, asset_id: int, limit: int, *, exact: bool = False) -> list[tuple[int, float]]:
-    visible = assets_visible_to(user)
+def _similar(
+    visible: QuerySet[Asset], asset_id: int, limit: int, *, exact: bool = False
+) -> list[tuple[int, float]]:
     own = (
         Likeness.objects.filter(asset__in=visible.filter(pk=asset_id), embedding__isnull=False)
         .values_list("embedding", "embedding_id")
@@ -130,15 +132,22 @@ def _by_index(
 ) -> list[tuple[int, float]]:
     distance = MaxInnerProduct("likeness__embedding", example.embedding)
     rows = _of_space(rows, example).annotate(distance=distance).order_by("distance")
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('hnsw.ef_search', %s, true), "
-            "set_config('hnsw.iterative_scan', 'strict_order', true), "
-            # The planner thinks an index of vectors dearer than it is beside sorting a million distances.
-            "set_config('enable_sort', 'off', true)",
-            [str(ef_search)],
-        )
-        found = [(pk, -distance) for pk, distance in rows.values_list("pk", F("distance"))[:limit]]
-        # In a transaction of the caller's they would hold on.
-        cursor.execute("RESET hnsw.ef_search; RESET hnsw.iterative_scan; RESET enable_sort")
-    return found
+    try:
+        statement, parameters = rows.values_list("pk", "distance")[:limit].query.sql_with_params()
+    except EmptyResultSet:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_WALK.format(statement), [str(ef_search), *parameters])
+        cursor.nextset()
+        return [(pk, -distance) for pk, distance in cursor.fetchall()]
+
+
+# Sent as one, they are one transaction, and one way to the server and back. The planner thinks an index of
+# vectors dearer than it is beside sorting a million distances. In a transaction of the caller's, settings would
+# hold on.
+_WALK = """
+SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.iterative_scan', 'strict_order', true),
+    set_config('enable_sort', 'off', true);
+{};
+RESET hnsw.ef_search; RESET hnsw.iterative_scan; RESET enable_sort
+"""

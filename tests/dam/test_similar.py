@@ -12,8 +12,8 @@ from pgvector import HalfVector
 from dam.assets.models import Asset, Grant, Level
 from dam.assets.services import root_collection
 from dam.search import similar
-from dam.search.selectors import neighbours, search_assets
-from dam.search.similar import similar_assets, similar_ids, similar_to
+from dam.search.selectors import neighbours, search_assets, similar_assets
+from dam.search.similar import similar_ids, similar_to
 from dam.tagging.models import EMBEDDING_DIMENSIONS, Likeness
 from tests.dam.factories import AssetFactory, CollectionFactory, UserFactory
 
@@ -49,7 +49,7 @@ def test_the_most_similar_come_first_without_the_picture_itself(user, way):
     here, far, near = looking(0), looking(80), looking(10)
     assert similar_ids(user=user, asset_id=here.pk) == [near.pk, far.pk]
     (first, similarity), _ = similar_assets(user=user, asset_id=here.pk)
-    assert (first, similarity) == (near.pk, pytest.approx(np.cos(np.radians(10)), abs=1e-3))
+    assert (first.pk, similarity) == (near.pk, pytest.approx(np.cos(np.radians(10)), abs=1e-3))
 
 
 def test_embeddings_of_different_models_are_not_compared(user, way):

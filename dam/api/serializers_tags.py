@@ -58,13 +58,11 @@ class TagSerializer(serializers.Serializer[Tag]):
     kind = serializers.ChoiceField(Tag.Kind.choices)
     synonyms = serializers.ListField(child=serializers.CharField())
     threshold = serializers.FloatField()
-    parents = serializers.SerializerMethodField(help_text="Slugs.")
+    parents = serializers.ListField(
+        child=serializers.CharField(), source="parent_slugs", help_text="Slugs of the tags right above it."
+    )
     matched = serializers.SerializerMethodField(help_text="The synonym that matched; empty if the name did.")
     count = serializers.SerializerMethodField(help_text="Assets that you may see; null if not counted.")
-
-    def get_parents(self, tag: Tag) -> list[str]:
-        """Slugs of the tags right above it."""
-        return sorted(parent.slug for parent in tag.parents.all())
 
     def get_matched(self, tag: Tag) -> str:
         """The synonym that what was typed is the beginning of."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
@@ -16,7 +15,7 @@ from dam.api.problems import problems
 from dam.api.serializers_tags import LedgerSerializer, TagPageSerializer, TagQuerySerializer
 from dam.jobs.ledger import ledger
 from dam.search.paging import Sort, cursor_read, cursor_write, page_slice
-from dam.search.selectors import suggest_tags
+from dam.search.selectors import suggest_tags, with_parents
 from dam.tagging.models import Tag
 
 _BY_NAME = Sort("Name", "name")
@@ -41,10 +40,9 @@ class Tags(APIView):
             suggestions = {s.tag.pk: s for s in suggest_tags(user=signed_in(request), text=text, limit=limit)}
             tags = [suggestion.tag for suggestion in suggestions.values()]
             body: dict[str, Any] = {"results": tags, "next": None, "previous": None}
-            prefetch_related_objects(tags, "parents")
             return Response(TagPageSerializer(body, context={"suggestions": suggestions}).data)
         page = page_slice(
-            Tag.objects.filter(active=True).prefetch_related("parents"),
+            with_parents(Tag.objects.filter(active=True)),
             sort=_BY_NAME,
             edge=cursor_read(_LIST, cursor) if cursor else None,
             limit=limit,

@@ -33,6 +33,8 @@ class Compiled:
     """Ids of assets in the order of their likeness, best first, for a query with ``similar:``."""
     reading: Reading | None = None
     """What its words were found to mean; None: nothing was asked for."""
+    taken: Q | None = None
+    """When all that it finds was taken, if it says so: a part of the condition."""
 
 
 def compile_query(text: str, *, user: Person | None) -> Compiled:
@@ -55,7 +57,7 @@ def compile_query(text: str, *, user: Person | None) -> Compiled:
     asked = reading.asked
     if condition is None:
         return Compiled(NOTHING, ("There is no letter or digit to search for.",))
-    return Compiled(condition, tuple(dict.fromkeys(asked.notices)), asked.ranked, reading)
+    return Compiled(condition, tuple(dict.fromkeys(asked.notices)), asked.ranked, reading, _taken(reading))
 
 
 def read_query(text: str, *, user: Person | None) -> Reading | None:
@@ -66,6 +68,13 @@ def read_query(text: str, *, user: Person | None) -> Reading | None:
     """
     tree = parse(text)
     return None if tree is None else Reading.of(tree, user=user)
+
+
+def _taken(reading: Reading) -> Q | None:
+    """The first ``taken:`` that stands in no alternative."""
+    parts = reading.tree.nodes if isinstance(reading.tree, All) else (reading.tree,)
+    dates = (part for part in parts if isinstance(part, Field) and part.name == "taken")
+    return next((field_condition(date, reading.asked) for date in dates), None)
 
 
 def tags_named(name: str) -> list[int]:

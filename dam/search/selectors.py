@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import F, Func, Prefetch, Q, QuerySet, TextField, Value
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import F, Func, OuterRef, Prefetch, Q, QuerySet, TextField, Value
 from django.db.models.functions import Concat
 
 from dam.assets.models import Asset
@@ -20,7 +21,7 @@ from dam.search.ranking import ranked_slice
 from dam.search.sampling import EXACT_UP_TO, count_of
 from dam.search.similar import similar_among
 from dam.search.tag_counts import tag_counts
-from dam.search.walking import assets_slice
+from dam.search.walking import Wanted, assets_slice
 from dam.tagging.models import Claim, Tag
 
 COUNT_BOUND = EXACT_UP_TO
@@ -79,17 +80,18 @@ def search_assets(
     """
     compiled = compile_query(query, user=user)
     visible = assets_visible_to(user)
-    rows = visible.filter(compiled.condition)
     found: Slice[Asset]
     if compiled.ranked is not None and sort in {SIMILAR, DEFAULT_SORT}:
         name = SIMILAR
         edge = cursor_read(name, cursor) if cursor else None
+        rows = visible.filter(compiled.condition)
         found = ranked_slice(rows, ranked=compiled.ranked, edge=edge, limit=limit)
     else:
         name = DEFAULT_SORT if sort == SIMILAR else sort
         order = SORTS[name]
         edge = cursor_read(name, cursor) if cursor else None
-        found = assets_slice(rows, sort=order, edge=edge, limit=limit)
+        wanted = Wanted(visible, compiled.condition, compiled.taken)
+        found = assets_slice(wanted, sort=order, edge=edge, limit=limit)
     return Page(
         assets=_in_order(visible, [asset.pk for asset in found.rows]),
         next_cursor=cursor_write(name, found.next),
@@ -158,16 +160,16 @@ def neighbours(*, user: User | AnonymousUser, query: str, sort: str, asset: Asse
         KeyError: no such sort.
     """
     compiled = compile_query(query, user=user)
-    rows = assets_visible_to(user).filter(compiled.condition)
+    wanted = Wanted(assets_visible_to(user), compiled.condition, compiled.taken)
     ids: list[int | None] = []
     for backwards in (True, False):
         if compiled.ranked is not None and sort in {SIMILAR, DEFAULT_SORT}:
             edge = Edge(key=None, pk=asset.pk, backwards=backwards)
-            found = ranked_slice(rows, ranked=compiled.ranked, edge=edge, limit=1).rows
+            found = ranked_slice(wanted.rows, ranked=compiled.ranked, edge=edge, limit=1).rows
         else:
             order = SORTS[DEFAULT_SORT if sort == SIMILAR else sort]
             edge = edge_of(order, asset, backwards=backwards)
-            found = assets_slice(rows, sort=order, edge=edge, limit=1).rows
+            found = assets_slice(wanted, sort=order, edge=edge, limit=1).rows
         ids.append(found[0].pk if found else None)
     return Neighbours(previous=ids[0], next=ids[1])
 
@@ -195,25 +197,34 @@ def suggest_tags(
         return []
     # Normalised names hold no %, _ or |, so LIKE takes them literally.
     joined = Func(F("lookup"), Value("|"), function="array_to_string", output_field=TextField())
-    tags = list(
+    fitting = (
         Tag.objects.filter(active=True)
-        .only("slug", "name", "kind", "synonyms", "threshold", "lookup")
         .annotate(called=Concat(Value("|"), joined, output_field=TextField()))
         .filter(Q(called__contains=f"|{wanted}") | Q(called__contains=f" {wanted}"))
         .order_by()
+        .values_list("pk", "lookup")
     )
-    ranked = sorted((_rank(tag, wanted), tag.pk, tag) for tag in tags)[:limit]
-    counted = tag_counts(user, [tag.pk for _, _, tag in ranked]) if counts else {}
+    ranked = sorted((_rank(lookup, wanted), pk) for pk, lookup in fitting)[:limit]
+    ids = [pk for _, pk in ranked]
+    tags = with_parents(Tag.objects.order_by()).in_bulk(ids)
+    counted = tag_counts(user, ids) if counts else {}
     return [
-        TagSuggestion(tag=tag, matched=_matched(tag, position), count=counted.get(tag.pk))
-        for (_, position, _), _, tag in ranked
+        TagSuggestion(tag=tags[pk], matched=_matched(tags[pk], position), count=counted.get(pk))
+        for (_, position, _), pk in ranked
+        if pk in tags
     ]
 
 
-def _rank(tag: Tag, wanted: str) -> tuple[int, int, str]:
-    """How well a tag fits (smaller is better), and the place in ``lookup`` of what fitted."""
+def with_parents(tags: QuerySet[Tag]) -> QuerySet[Tag]:
+    """Each with ``parent_slugs``, those of the tags right above it, in alphabetical order."""
+    above = Tag.objects.filter(children=OuterRef("pk")).order_by("slug").values("slug")
+    return tags.annotate(parent_slugs=ArraySubquery(above))
+
+
+def _rank(lookup: Sequence[str], wanted: str) -> tuple[int, int, str]:
+    """How well a tag of these names fits (smaller is better), and the place of the one that fitted."""
     best = (6, 0)
-    for position, name in enumerate(tag.lookup):
+    for position, name in enumerate(lookup):
         if name == wanted:
             quality = 0
         elif name.startswith(wanted):
@@ -223,7 +234,7 @@ def _rank(tag: Tag, wanted: str) -> tuple[int, int, str]:
         else:
             continue
         best = min(best, (quality + (position > 0), position))
-    return (*best, tag.lookup[0])
+    return (*best, lookup[0])
 
 
 def _matched(tag: Tag, position: int) -> str:
@@ -264,4 +275,5 @@ __all__ = [
     "shown_claims",
     "similar_assets",
     "suggest_tags",
+    "with_parents",
 ]

@@ -143,8 +143,7 @@ def _by_index(
 
 
 # Sent as one, they are one transaction, and one way to the server and back. The planner thinks an index of
-# vectors dearer than it is beside sorting a million distances. In a transaction of the caller's, settings would
-# hold on.
+# vectors dearer than it is beside sorting a million distances. In a caller's transaction settings hold on.
 _WALK = """
 SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.iterative_scan', 'strict_order', true),
     set_config('enable_sort', 'off', true);

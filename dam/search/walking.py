@@ -8,9 +8,10 @@ the page is not full by then, what fits is gathered by the indexes of tags and w
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Max, Min, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from dam.assets.models import Asset
@@ -21,16 +22,36 @@ from dam.search.paging import Edge, Range, Slice, Sort, ranges, slice_around
 FIRST_STRETCH = 1_500
 """Rows in the order of the sort: a page of what one picture in twenty has."""
 LONGEST_STRETCH = 20_000
+FEW_DATED = 150_000
+"""So many entries of the index of dates are looked through for the first in the order of ids."""
 
 
-def assets_slice(rows: QuerySet[Asset], *, sort: Sort, edge: Edge | None, limit: int) -> Slice[Asset]:
-    """As ``paging.page_slice``, of assets with their ids and sort keys alone. One to four statements."""
-    light = rows.only("pk") if sort.column == "id" else rows.only("pk", sort.column)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a page is of: that which a search finds among what somebody may see."""
+
+    visible: QuerySet[Asset]
+    condition: Q
+    taken: Q | None = None
+    """When all of it was taken, if the search says so: a part of the condition."""
+
+    @property
+    def rows(self) -> QuerySet[Asset]:
+        """All of it."""
+        return self.visible.filter(self.condition)
+
+
+def assets_slice(wanted: Wanted, *, sort: Sort, edge: Edge | None, limit: int) -> Slice[Asset]:
+    """As ``paging.page_slice``, of assets with their ids and sort keys alone. One to seven statements."""
+    light = wanted.visible.only("pk") if sort.column == "id" else wanted.visible.only("pk", sort.column)
+    wanted = replace(wanted, visible=light)
 
     def beside(count: int, *, backwards: bool) -> list[Asset]:
         found: list[Asset] = []
         for part in ranges(sort, edge, backwards=backwards):
-            found += _first(light, part, count - len(found))
+            if sort.column == "taken_at" and wanted.taken is not None:
+                part = replace(part, conditions=(*part.conditions, wanted.taken))  # noqa: PLW2901
+            found += _first(wanted, part, count - len(found))
             if len(found) == count:
                 break
         return found
@@ -38,25 +59,48 @@ def assets_slice(rows: QuerySet[Asset], *, sort: Sort, edge: Edge | None, limit:
     return slice_around(beside, sort=sort, edge=edge, limit=limit)
 
 
-def _first(rows: QuerySet[Asset], part: Range, count: int) -> list[Asset]:
-    """The first of the rows in a range of the sort's index."""
-    found = _within(rows, part, FIRST_STRETCH, count)
-    if len(found) < count and (stretch := _next_stretch(rows, len(found), count)):
-        found = _within(rows, part, stretch, count)
+def _first(wanted: Wanted, part: Range, count: int) -> list[Asset]:
+    """The first of what is wanted in a range of the sort's index."""
+    found = _within(wanted, part, FIRST_STRETCH, count)
+    if not found and (begins := _where_it_begins(wanted, part)) is not None:
+        part = begins
+        found = _within(wanted, part, FIRST_STRETCH, count)
+    stretch = FIRST_STRETCH
+    while len(found) < count and (stretch := _next_stretch(wanted, stretch, len(found), count)):
+        found = _within(wanted, part, stretch, count)
     if len(found) < count:
         # No index has this order, so what fits is found first and sorted then.
         order = [_by_no_index(name) for name in part.order]
-        found = list(rows.filter(*part.conditions).order_by(*order)[:count])
+        found = list(wanted.rows.filter(*part.conditions).order_by(*order)[:count])
     return found
 
 
-def _next_stretch(rows: QuerySet[Asset], found: int, count: int) -> int:
-    """How far to follow the order now, if that is less than to gather; 0: gather."""
+def _where_it_begins(wanted: Wanted, part: Range) -> Range | None:
+    """The range from the first picture on that was taken then, if ids are the order and it is quickly found.
+
+    What was taken years ago was mostly uploaded years ago, too: far along in the order.
+    """
+    if wanted.taken is None or part.order[0].lstrip("-") != "id":
+        return None
+    dated = Asset.objects.filter(wanted.taken, *part.conditions)
+    if planned_rows(dated) > FEW_DATED:
+        return None
+    # Of an id as it is, the planner would look for the first one along the order.
+    descending = part.order[0].startswith("-")
+    (first,) = dated.aggregate(first=(Max if descending else Min)(F("id") + 0)).values()
+    if first is None:
+        return None
+    begins = Q(id__lte=first) if descending else Q(id__gte=first)
+    return replace(part, conditions=(*part.conditions, begins))
+
+
+def _next_stretch(wanted: Wanted, stretch: int, found: int, count: int) -> int:
+    """How far to follow the order after a stretch in which too few were found; 0: gather them."""
     if not found:
         return 0
-    likely = int(1.5 * count / found * FIRST_STRETCH)
+    likely = int(1.5 * count / found * stretch)
     # Rows in the order lie side by side; what is gathered lies everywhere, and some of it in vain.
-    return likely if likely <= LONGEST_STRETCH and likely < 3 * planned_rows(rows) else 0
+    return likely if likely <= LONGEST_STRETCH and likely < 3 * planned_rows(wanted.rows) else 0
 
 
 def _by_no_index(name: str) -> Any:
@@ -65,7 +109,7 @@ def _by_no_index(name: str) -> Any:
     return expression.desc() if name.startswith("-") else expression.asc()
 
 
-def _within(rows: QuerySet[Asset], part: Range, stretch: int, count: int) -> list[Asset]:
-    """Of the next ``stretch`` rows in the order, those that fit: at most ``count``."""
+def _within(wanted: Wanted, part: Range, stretch: int, count: int) -> list[Asset]:
+    """Of the next ``stretch`` rows in the order, those that are wanted: at most ``count``."""
     ordered = Asset.objects.filter(*part.conditions).order_by(*part.order)[:stretch]
-    return list(fenced(rows.order_by(*part.order), ordered)[:count])
+    return list(fenced(wanted.rows.order_by(*part.order), ordered)[:count])

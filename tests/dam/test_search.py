@@ -208,22 +208,35 @@ def test_pages_follow_each_other_without_gap_or_repetition_and_lead_back(user, t
 
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("longest", [0, 6, 1_000])
+@pytest.mark.parametrize(
+    ("query", "fits"),
+    [
+        ("-size:1", lambda asset: asset.size != 1),
+        ("taken:2026-01-01", lambda asset: asset.taken_at == dated(1)),
+        (
+            "taken:2026-01-01..2026-01-02 -size:1",
+            lambda a: a.taken_at in (dated(1), dated(2)) and a.size != 1,
+        ),
+        ("taken:none", lambda asset: asset.taken_at is None),
+        ("taken:2026-01-03 OR size:1", lambda asset: asset.taken_at == dated(3) or asset.size == 1),
+    ],
+)
 def test_pages_are_the_same_whether_the_order_is_followed_or_what_fits_is_gathered(
-    user, twelve, monkeypatch, sort, longest
+    user, twelve, monkeypatch, *, sort, longest, query, fits
 ):
     monkeypatch.setattr(walking, "FIRST_STRETCH", 2)
     monkeypatch.setattr(walking, "LONGEST_STRETCH", longest)
     monkeypatch.setattr(walking, "planned_rows", lambda rows: 1_000)
-    wanted = [asset.pk for asset in sorted(twelve, key=EXPECTED[sort]) if asset.size != 1]
+    wanted = [asset.pk for asset in sorted(twelve, key=EXPECTED[sort]) if fits(asset)]
     pages, cursor = [], None
     while True:
-        page = search_assets(user=user, query="-size:1", sort=sort, cursor=cursor, limit=3)
+        page = search_assets(user=user, query=query, sort=sort, cursor=cursor, limit=2)
         pages.append([asset.pk for asset in page.assets])
         cursor = page.next_cursor
         if cursor is None:
             break
     assert [pk for ids in pages for pk in ids] == wanted
-    back = search_assets(user=user, query="-size:1", sort=sort, cursor=page.previous_cursor, limit=3)
+    back = search_assets(user=user, query=query, sort=sort, cursor=page.previous_cursor, limit=2)
     assert [asset.pk for asset in back.assets] == pages[-2]
 
 

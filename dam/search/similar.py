@@ -22,9 +22,8 @@ from dam.assets.selectors import Person, assets_visible_to
 from dam.search.counting import planned_rows
 from dam.tagging.models import Likeness, Tag
 
-EF_SEARCH = 200
+EF_SEARCH = 400
 """Candidates that the index keeps at hand: more find better and take longer (docs/search-speed.md)."""
-_MOST_EF_SEARCH = 400
 WIDEST_EF_SEARCH = 1_000
 """For a picture that the usual walk passes by; pgvector knows no more."""
 FEW = 20_000
@@ -111,7 +110,7 @@ def _tagged_alike(visible: QuerySet[Asset], asset_id: int) -> QuerySet[Asset]:
 def _nearest(visible: QuerySet[Asset], example: _Example, *, limit: int) -> list[tuple[int, float]]:
     found: list[tuple[int, float]] = []
     if planned_rows(visible) > FEW:
-        found = _by_index(visible, example, limit, ef_search=max(EF_SEARCH, min(limit, _MOST_EF_SEARCH)))
+        found = _by_index(visible, example, limit, ef_search=EF_SEARCH)
     return found if len(found) == limit else _compared(visible, example, limit)
 
 

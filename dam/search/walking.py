@@ -8,6 +8,7 @@ the page is not full by then, what fits is gathered by the indexes of tags and w
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,9 +66,8 @@ def _first(wanted: Wanted, part: Range, count: int) -> list[Asset]:
     if not found and (begins := _where_it_begins(wanted, part)) is not None:
         part = begins
         found = _within(wanted, part, FIRST_STRETCH, count)
-    stretch = FIRST_STRETCH
-    while len(found) < count and (stretch := _next_stretch(wanted, stretch, len(found), count)):
-        found = _within(wanted, part, stretch, count)
+    if len(found) < count and _goes_on(wanted, len(found), count):
+        found = _within(wanted, part, LONGEST_STRETCH, count)
     if len(found) < count:
         # No index has this order, so what fits is found first and sorted then.
         order = [_by_no_index(name) for name in part.order]
@@ -94,13 +94,14 @@ def _where_it_begins(wanted: Wanted, part: Range) -> Range | None:
     return replace(part, conditions=(*part.conditions, begins))
 
 
-def _next_stretch(wanted: Wanted, stretch: int, found: int, count: int) -> int:
-    """How far to follow the order after a stretch in which too few were found; 0: gather them."""
-    if not found:
-        return 0
-    likely = int(1.5 * count / found * stretch)
+def _goes_on(wanted: Wanted, found: int, count: int) -> bool:
+    """Whether to follow the order on, after a first stretch in which too few were found, or to gather them.
+
+    Where they lie in clusters, none can tell how far; the page is full as soon as it is, so no less is read.
+    """
+    likely = 1.5 * count / found * FIRST_STRETCH if found else math.inf
     # Rows in the order lie side by side; what is gathered lies everywhere, and some of it in vain.
-    return likely if likely <= LONGEST_STRETCH and likely < 3 * planned_rows(wanted.rows) else 0
+    return likely <= LONGEST_STRETCH and likely < 3 * planned_rows(wanted.rows)
 
 
 def _by_no_index(name: str) -> Any:

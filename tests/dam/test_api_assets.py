@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 
@@ -100,6 +101,15 @@ def test_a_token_signs_in(user):
 )
 def test_a_wrong_token_is_refused(header):
     assert_problem(Client().get(ASSETS, headers={"Authorization": header}), 401, "authentication-failed")
+
+
+def test_a_token_that_has_expired_is_refused_and_forgotten_and_others_of_its_user_are_not(user):
+    old = AuthToken.objects.create(user=user, expiry=dt.timedelta(seconds=-1))[1]
+    other = AuthToken.objects.create(user=user, expiry=dt.timedelta(hours=1))[1]
+    assert Client().get(ASSETS, headers={"Authorization": f"Bearer {other}"}).status_code == 200
+    response = Client().get(ASSETS, headers={"Authorization": f"Bearer {old}"})
+    assert_problem(response, 401, "authentication-failed")
+    assert [token.token_key for token in AuthToken.objects.all()] == [other[:15]]
 
 
 def test_who_is_not_signed_in_is_refused_before_anything_is_stored():

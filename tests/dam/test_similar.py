@@ -7,6 +7,7 @@ import datetime as dt
 import numpy as np
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.db import connection
 from pgvector import HalfVector
 
 from dam.assets.models import Asset, Grant, Level
@@ -80,6 +81,24 @@ def test_only_what_a_person_may_see_looks_similar_and_only_to_what_they_see(user
 def test_as_many_as_asked_for_come(user, way):
     here, *others = [looking(degrees) for degrees in range(8)]
     assert similar_ids(user=user, asset_id=here.pk, limit=3) == [other.pk for other in others[:3]]
+
+
+def test_a_walk_leaves_the_settings_of_the_database_as_they_were(user, monkeypatch):
+    monkeypatch.setattr(similar, "FEW", -1)
+    here, other = looking(0), looking(10)
+
+    def settings():
+        names = ("enable_sort", "hnsw.ef_search", "hnsw.iterative_scan")
+        with connection.cursor() as cursor:
+            return [cursor.execute(f"SHOW {name}").fetchone() for name in names]
+
+    assert similar_ids(user=user, asset_id=here.pk) == [other.pk]
+    before = settings()
+    assert before[0] == ("on",)
+    monkeypatch.setattr(similar, "EF_SEARCH", 123)
+    # In a transaction of the caller's, too: that of this test.
+    assert similar_ids(user=user, asset_id=here.pk) == [other.pk]
+    assert settings() == before
 
 
 def test_a_picture_that_no_model_has_looked_at_is_similar_to_none(user, way):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -212,9 +213,13 @@ def test_workers_stop_in_the_middle_of_an_import_and_two_more_finish_it(
         took_s = time.monotonic() - began
         sending.result()
     worker = system.container("worker")
-    # Not killed: it finished what it held, within its deadline and ten seconds.
-    assert (worker["State"]["Status"], worker["State"]["ExitCode"]) == ("exited", 0)
-    assert took_s < worker["Config"]["StopTimeout"]
+    # Not killed: it finished what it held, or on a machine that is too busy for that within the deadline gave
+    # back the rest and said so (docs/workers.md, exit statuses); and no call hung beyond the deadline.
+    said = system.compose("logs", "--no-color", "worker")
+    assert worker["State"]["Status"] == "exited"
+    assert worker["State"]["ExitCode"] in {os.EX_OK, os.EX_TEMPFAIL}, said
+    assert took_s < worker["Config"]["StopTimeout"], said
+    assert "ending the process by force" not in said, said
     assert tagged(system) < before + len(pictures), "the stop must come in the middle of the work"
 
     system.up("--scale", "worker=2", "worker")

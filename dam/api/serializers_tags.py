@@ -7,7 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from dam.search.selectors import Count, TagSuggestion
+from dam.search.counting import Count
+from dam.search.tags import TagSuggestion
 from dam.tagging.models import Tag
 
 

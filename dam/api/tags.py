@@ -15,7 +15,7 @@ from dam.api.problems import problems
 from dam.api.serializers_tags import LedgerSerializer, TagPageSerializer, TagQuerySerializer
 from dam.jobs.ledger import ledger
 from dam.search.paging import Sort, cursor_read, cursor_write, page_slice
-from dam.search.selectors import suggest_tags, with_parents
+from dam.search.tags import suggest_tags, with_parents
 from dam.tagging.models import Tag
 
 _BY_NAME = Sort("Name", "name")

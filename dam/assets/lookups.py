@@ -31,3 +31,26 @@ class AnyOf(Lookup):
             raise EmptyResultSet
         statement, parameters = self.process_lhs(compiler, connection)
         return f"{statement} = ANY (%s::bigint[])", (*parameters, f"{{{numbers}}}")
+
+
+@Field.register_lookup
+class Within(Lookup):
+    """``id__within=[(first, last), …]``: in one of these stretches, ends included.
+
+    PostgreSQL gets what ``Q(id__range=…) | …`` writes, but Django takes its time over each of those.
+    """
+
+    lookup_name = "within"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        """As Django asks for it.
+
+        Raises:
+            EmptyResultSet: there is no stretch, so there is no row.
+        """
+        if not self.rhs:
+            raise EmptyResultSet
+        statement, parameters = self.process_lhs(compiler, connection)
+        tried = " OR ".join([f"{statement} BETWEEN %s AND %s"] * len(self.rhs))
+        return f"({tried})", tuple(value for ends in self.rhs for value in (*parameters, *ends))

@@ -11,7 +11,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from django.db.models import Max, Min, Q, QuerySet
+from django.db import connection
+from django.db.models import Q, QuerySet
 
 from dam.assets.models import Asset
 from dam.search.counting import Count, bounded_count, planned_rows, two_figures
@@ -96,17 +97,17 @@ def small_sample() -> Sample:
 
 def _ids() -> tuple[int, int]:
     """The lowest id of an asset, and how many ids there may be from it on."""
-    ends = Asset.objects.aggregate(low=Min("id"), high=Max("id"))
-    return (ends["low"], ends["high"] - ends["low"] + 1) if ends["low"] is not None else (1, 0)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT min(id), max(id) FROM assets_asset")
+        low, high = cursor.fetchone()
+    return (1, 0) if low is None else (low, high - low + 1)
 
 
 def _stretches(low: int, span: int, number: int, length: int, *, phase: float) -> Sample:
     """Stretches of ids at golden distances; those that touch become one, so none counts twice."""
-    inside, held = Q(), 0
-    for first, last in _merged(low, span, number, length, phase):
-        inside |= Q(id__range=(first, last))
-        held += last - first + 1
-    return Sample(inside, held / span)
+    stretches = list(_merged(low, span, number, length, phase))
+    held = sum(last - first + 1 for first, last in stretches)
+    return Sample(Q(id__within=stretches), held / span)
 
 
 def _merged(low: int, span: int, number: int, length: int, phase: float) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Every search that people see: pages, counts, neighbours, and tags while they type."""
+"""Every search that people see: pages, counts and neighbours."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import F, Func, OuterRef, Prefetch, Q, QuerySet, TextField, Value
-from django.db.models.functions import Concat
+from django.db.models import Prefetch, QuerySet
 
 from dam.assets.models import Asset
-from dam.assets.naming import normalise
 from dam.assets.selectors import assets_visible_to
 from dam.search.compile import Reading, compile_query
 from dam.search.counting import Count
@@ -20,13 +17,11 @@ from dam.search.paging import SORTS, CursorError, Edge, Slice, cursor_read, curs
 from dam.search.ranking import ranked_slice
 from dam.search.sampling import EXACT_UP_TO, count_of
 from dam.search.similar import similar_among
-from dam.search.tag_counts import tag_counts
 from dam.search.walking import Wanted, assets_slice
 from dam.tagging.models import Claim, Tag
 
 COUNT_BOUND = EXACT_UP_TO
 DEFAULT_SORT, SIMILAR = "newest", "similar"
-_MAX_SUGGESTION_TEXT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +36,6 @@ class Page:
     previous_cursor: str | None
     notices: tuple[str, ...]
     reading: Reading | None
-
-
-@dataclass(frozen=True, slots=True)
-class TagSuggestion:
-    """A tag that what was typed may become; ``matched`` is the synonym that did, if it was not the name."""
-
-    tag: Tag
-    matched: str
-    count: Count | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,66 +170,6 @@ def rejected_claims(asset: Asset) -> list[Claim]:
     return [claim for claim in claims_of(asset) if claim.state == Claim.State.REJECTED]
 
 
-def suggest_tags(
-    *, user: User | AnonymousUser, text: str, limit: int = 10, counts: bool = True
-) -> list[TagSuggestion]:
-    """Tags of which a word begins with the text: exact names first, then names, then synonyms.
-
-    Each with how many assets that the user may see have it, if ``counts``: exact in a small library, an
-    estimate or none in a large one.
-    """
-    wanted = normalise(text[:_MAX_SUGGESTION_TEXT])
-    if not wanted:
-        return []
-    # Normalised names hold no %, _ or |, so LIKE takes them literally.
-    joined = Func(F("lookup"), Value("|"), function="array_to_string", output_field=TextField())
-    fitting = (
-        Tag.objects.filter(active=True)
-        .annotate(called=Concat(Value("|"), joined, output_field=TextField()))
-        .filter(Q(called__contains=f"|{wanted}") | Q(called__contains=f" {wanted}"))
-        .order_by()
-        .values_list("pk", "lookup")
-    )
-    ranked = sorted((_rank(lookup, wanted), pk) for pk, lookup in fitting)[:limit]
-    ids = [pk for _, pk in ranked]
-    tags = with_parents(Tag.objects.order_by()).in_bulk(ids)
-    counted = tag_counts(user, ids) if counts else {}
-    return [
-        TagSuggestion(tag=tags[pk], matched=_matched(tags[pk], position), count=counted.get(pk))
-        for (_, position, _), pk in ranked
-        if pk in tags
-    ]
-
-
-def with_parents(tags: QuerySet[Tag]) -> QuerySet[Tag]:
-    """Each with ``parent_slugs``, those of the tags right above it, in alphabetical order."""
-    above = Tag.objects.filter(children=OuterRef("pk")).order_by("slug").values("slug")
-    return tags.annotate(parent_slugs=ArraySubquery(above))
-
-
-def _rank(lookup: Sequence[str], wanted: str) -> tuple[int, int, str]:
-    """How well a tag of these names fits (smaller is better), and the place of the one that fitted."""
-    best = (6, 0)
-    for position, name in enumerate(lookup):
-        if name == wanted:
-            quality = 0
-        elif name.startswith(wanted):
-            quality = 2
-        elif f" {wanted}" in name:
-            quality = 4
-        else:
-            continue
-        best = min(best, (quality + (position > 0), position))
-    return (*best, lookup[0])
-
-
-def _matched(tag: Tag, position: int) -> str:
-    if position == 0:
-        return ""
-    fitting = tag.lookup[position]
-    return next((synonym for synonym in tag.synonyms if normalise(synonym)[:100] == fitting), fitting)
-
-
 def loaded(rows: QuerySet[Asset]) -> QuerySet[Asset]:
     """With all that a page shows of them, in a fixed number of queries."""
     # Hundreds of claims share some tags: those are loaded once.
@@ -264,7 +190,6 @@ __all__ = [
     "CursorError",
     "Neighbours",
     "Page",
-    "TagSuggestion",
     "asset_get",
     "assets_by_id",
     "count_assets",
@@ -274,6 +199,4 @@ __all__ = [
     "search_assets",
     "shown_claims",
     "similar_assets",
-    "suggest_tags",
-    "with_parents",
 ]

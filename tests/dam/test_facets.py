@@ -14,7 +14,8 @@ from dam.search.counting import Count, two_figures
 from dam.search.facets import facets_of
 from dam.search.language import SearchError
 from dam.search.sampling import sample_for
-from dam.search.selectors import count_assets, suggest_tags
+from dam.search.selectors import count_assets
+from dam.search.tags import suggest_tags
 from dam.search.terms import term_add
 from tests.dam.factories import AssetFactory, ClaimFactory, CollectionFactory, TagFactory, UserFactory
 

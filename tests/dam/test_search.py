@@ -17,8 +17,8 @@ from dam.search.selectors import (
     rejected_claims,
     search_assets,
     shown_claims,
-    suggest_tags,
 )
+from dam.search.tags import suggest_tags
 from dam.tagging.models import Claim, Decision
 from dam.tagging.services import decision_make
 from tests.dam.factories import AssetFactory, ClaimFactory, TagFactory, UserFactory

@@ -226,7 +226,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["dam.api.rendering.QuickJSONRenderer"],
     "EXCEPTION_HANDLER": "dam.api.errors.handle",
 }
 # Tokens are kept hashed, end only when they are revoked, and are sent as RFC 6750 says.

@@ -18,7 +18,7 @@ def fenced(rows: QuerySet[Asset], among: QuerySet[Asset]) -> QuerySet[Asset]:
     """
     query = rows.query.clone()
     table = query.get_initial_alias()
-    query.alias_map[table] = _Fenced(among.query, table)
+    query.alias_map[table] = _Fenced(among.values("pk").query, table)
     return QuerySet(model=Asset, query=query)
 
 
@@ -31,6 +31,8 @@ class _Fenced(BaseTable):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         statement, parameters = self.query.get_compiler(connection=connection).as_sql()
+        # All columns, which Django would name one by one, each time anew.
+        statement = "SELECT * FROM " + statement.partition(" FROM ")[2]  # noqa: S608 - Django's own
         # Without a limit of its own, OFFSET 0 is what keeps a subquery from being merged into its query.
         fence = "" if self.query.is_sliced else " OFFSET 0"
         return f"({statement}{fence}) {compiler.quote_name_unless_alias(self.table_alias)}", tuple(parameters)

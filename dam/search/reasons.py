@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from dam.assets.models import Asset
 from dam.assets.naming import normalise
@@ -49,7 +50,10 @@ def reasons_for(*, reading: Reading | None, assets: Sequence[Asset]) -> dict[int
     """
     if reading is None or not assets:
         return {}
-    tests = [_test_of(leaf, reading, assets, sure=sure) for leaf, sure in _leaves(reading.tree, reading)]
+    names = _Names()
+    tests = [
+        _test_of(leaf, reading, assets, names, sure=sure) for leaf, sure in _leaves(reading.tree, reading)
+    ]
     found: dict[int, list[Reason]] = {}
     for asset in assets:
         reasons = dict.fromkeys(reason for test in tests for reason in test(asset))
@@ -73,21 +77,23 @@ def _leaves(tree: Node, reading: Reading) -> Iterator[tuple[Piece | Field, bool]
                 yield leaf, False
 
 
-def _test_of(leaf: Piece | Field, reading: Reading, assets: Sequence[Asset], *, sure: bool) -> _Test:
+def _test_of(
+    leaf: Piece | Field, reading: Reading, assets: Sequence[Asset], names: _Names, *, sure: bool
+) -> _Test:
     if isinstance(leaf, Piece):
-        return _test_of_words(leaf, reading)
+        return _test_of_words(leaf, reading, names)
     if leaf.name == "tag":
-        tags = _tags(reading.asked.names.named(leaf.value))
-        return lambda asset: _tag_reasons(asset, tags, leaf.value)
+        tags = names.wanted(reading.asked.names.named(leaf.value))
+        return lambda asset: _tag_reasons(asset, tags, names, leaf.value)
     holds: set[int] | None = None
     if not sure:
         rows = Asset.objects.filter(pk__in=[asset.pk for asset in assets])
         holds = set(rows.filter(field_condition(leaf, reading.asked)).values_list("pk", flat=True))
-    names = names_of(leaf, reading.asked)
+    called = names_of(leaf, reading.asked)
 
     def test(asset: Asset) -> Iterable[Reason]:
         if holds is None or asset.pk in holds:
-            yield Reason(leaf.name, fact_of(leaf, asset, names))
+            yield Reason(leaf.name, fact_of(leaf, asset, called))
 
     return test
 
@@ -95,13 +101,13 @@ def _test_of(leaf: Piece | Field, reading: Reading, assets: Sequence[Asset], *, 
 # ------------------------------------------------------------------- words
 
 
-def _test_of_words(piece: Piece, reading: Reading) -> _Test:
+def _test_of_words(piece: Piece, reading: Reading, names: _Names) -> _Test:
     spelling = reading.spellings.get(piece.text) if piece.mistyped else None
-    tags = _tags(piece.tag_ids | (spelling.tag_ids if spelling else frozenset()))
+    tags = names.wanted(piece.tag_ids | (spelling.tag_ids if spelling else frozenset()))
     near = [Piece(word, frozenset(), "phrase") for word in spelling.words] if spelling else []
 
     def test(asset: Asset) -> Iterable[Reason]:
-        yield from _tag_reasons(asset, tags, piece.text)
+        yield from _tag_reasons(asset, tags, names, piece.text)
         yield from _text_reasons(asset, piece)
         for other in near:
             for reason in _text_reasons(asset, other):
@@ -140,13 +146,26 @@ def _around(text: str, words: Sequence[str]) -> str:
 # -------------------------------------------------------------------- tags
 
 
-def _tags(ids: frozenset[int]) -> Mapping[int, Tag]:
-    return Tag.objects.only("name", "lookup").in_bulk(list(ids)) if ids else {}
+class _Names:
+    """Names of the tags that were asked for: one statement, and only if a picture has one below them."""
+
+    def __init__(self) -> None:
+        self._wanted: set[int] = set()
+
+    def wanted(self, ids: frozenset[int]) -> frozenset[int]:
+        """The ids as they are, of which any may be asked for later."""
+        self._wanted |= ids
+        return ids
+
+    @cached_property
+    def by_id(self) -> Mapping[int, str]:
+        """All that are wanted."""
+        return dict(Tag.objects.filter(pk__any_of=self._wanted).values_list("pk", "name"))
 
 
-def _tag_reasons(asset: Asset, tags: Mapping[int, Tag], typed: str) -> Iterator[Reason]:
+def _tag_reasons(asset: Asset, tags: frozenset[int], names: _Names, typed: str) -> Iterator[Reason]:
     """The tags that it carries of these, or else the best of those below them."""
-    if not tags.keys() & set(asset.tag_ids):
+    if tags.isdisjoint(asset.tag_ids):
         return
     shown = [claim for claim in claims_of(asset) if claim.state != Claim.State.REJECTED]
     own = [claim for claim in shown if claim.tag_id in tags]
@@ -156,7 +175,7 @@ def _tag_reasons(asset: Asset, tags: Mapping[int, Tag], typed: str) -> Iterator[
         return
     below = [(claim.tag, up) for claim in shown for up in claim.tag.ancestor_ids if up in tags]
     for tag, up in below[:_MOST_TAGS]:
-        yield Reason("tag", tag.name, f"{tag.name} is {_a(tags[up].name)}")
+        yield Reason("tag", tag.name, f"{tag.name} is {_a(names.by_id[up])}")
 
 
 def _renamed(tag: Tag, typed: str) -> str:

@@ -118,6 +118,7 @@ _COLUMNS = (
     "state",
 )
 
+# OFFSET 0: the planner would ask after the claims of all, and leave most of them out then.
 _ALL_AT_ONCE = """
 WITH found AS MATERIALIZED ({rows})
 SELECT 'total', NULL, count(*) FROM found
@@ -142,12 +143,13 @@ UNION ALL SELECT 'uploader', uploaded_by_id::text, count(*) FROM found
 UNION ALL SELECT 'licence', licence, count(*) FROM found WHERE licence <> '' GROUP BY licence
 UNION ALL SELECT 'state', state, count(*) FROM found GROUP BY state
 UNION ALL SELECT 'state', 'untagged', count(*) FROM found WHERE tag_ids = '{{}}' HAVING count(*) > 0
-UNION ALL SELECT 'needs-review', step::text, count(*) FROM found, (
-    SELECT 1 + count(*) / {looked_at} FROM found
-) AS steps (step)
-WHERE abs(hashint8(id)::bigint) %% step = 0 AND (
+UNION ALL SELECT 'needs-review', step::text, count(*) FROM (
+    SELECT id, step FROM found, (SELECT 1 + count(*) / {looked_at} FROM found) AS steps (step)
+    WHERE abs(hashint8(id)::bigint) %% step = 0 OFFSET 0
+) AS asked
+WHERE (
     SELECT true FROM tagging_claim AS claim
-    WHERE claim.asset_id = found.id AND claim.state = 'suggested' LIMIT 1
+    WHERE claim.asset_id = asked.id AND claim.state = 'suggested' LIMIT 1
 ) GROUP BY step
 """
 
